@@ -1,0 +1,155 @@
+"""Both VAEs: shapes, likelihoods, what is shown, precision, and bad input."""
+
+import math
+
+import pytest
+import torch
+
+from vae_lesson.models import ConvVAE, FeedforwardVAE
+
+MODELS = [
+    pytest.param(lambda **kw: FeedforwardVAE(3, hidden=(20, 10), **kw), id="feedforward"),
+    pytest.param(lambda **kw: ConvVAE(3, channels=(4, 8), **kw), id="cnn"),
+]
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_shapes(make, digits):
+    model = make()
+    mu, log_var = model.encode(digits)
+    assert mu.shape == log_var.shape == (64, 3)
+    for batch in ((), (5,), (2, 5), (0,)):
+        assert model.decode(torch.zeros(*batch, 3)).shape == (*batch, 1, 28, 28)
+    assert model.sample(4).shape == (4, 1, 28, 28)
+    assert model.reconstruct(digits).shape == digits.shape
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_decoding_in_any_batch_shape_gives_the_same_pictures(make):
+    model, z = make().eval(), torch.randn(2, 5, 3)
+    one_by_one = torch.stack([torch.stack([model.decode(v) for v in row]) for row in z])
+    torch.testing.assert_close(model.decode(z), one_by_one)
+
+
+def test_reparameterized_samples_have_the_mean_and_variance_asked_for(generator):
+    mu, log_var = torch.tensor([1.0, -2.0]), torch.tensor([-1.0, 0.7])
+    z = FeedforwardVAE(2).reparameterize(
+        mu.expand(100_000, 2), log_var.expand(100_000, 2), generator=generator
+    )
+    error = (z.mean(0) - mu).abs() / (z.std(0) / math.sqrt(len(z)))
+    assert (error < 4).all()
+    torch.testing.assert_close(z.var(0), log_var.exp(), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_gradients_reach_every_parameter(make, digits):
+    for likelihood in ("bernoulli", "gaussian"):
+        from vae_lesson.objectives import elbo
+
+        model = make(likelihood=likelihood)
+        elbo(model, digits).elbo.mean().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_mean_is_grey_and_sample_is_black_and_white(digits):
+    model = FeedforwardVAE(3)
+    mean, sample = model.reconstruct(digits), model.reconstruct(digits, show="sample")
+    assert ((mean > 0) & (mean < 1)).all()
+    assert set(sample.unique().tolist()) == {0.0, 1.0}
+    many = torch.stack([model.pixels(torch.tensor([0.3]), show="sample") for _ in range(4000)]).mean()
+    assert many.item() == pytest.approx(torch.tensor(0.3).sigmoid().item(), abs=0.04)
+    with pytest.raises(ValueError, match="show must be 'mean' or 'sample'; got 'grey'"):
+        model.sample(1, show="grey")
+
+
+def test_gaussian_density_is_normalised():
+    """log p(x|z) of a one-pixel change, integrated over that pixel, equals that of the other 783."""
+    from vae_lesson.objectives import log_likelihood_given_z
+
+    model = FeedforwardVAE(2, hidden=(5,), likelihood="gaussian").eval()
+    with torch.no_grad():
+        model.log_var_x.fill_(-0.8)
+    values = torch.linspace(-12, 12, 4001)
+    x = torch.zeros(4001, 1, 28, 28)
+    x[:, 0, 3, 4] = values
+    with torch.no_grad():
+        z = torch.zeros(4001, 2)
+        log_density = log_likelihood_given_z(model, x, z).double()
+        mean = model.decode(z[0])
+        others = torch.distributions.Normal(mean, math.exp(-0.4)).log_prob(torch.tensor(0.0))
+    judge = others.sum() - others[0, 3, 4]
+    integral = torch.trapezoid((log_density - judge).exp(), values.double())
+    assert integral.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_gaussian_samples_have_the_learned_variance(generator):
+    model = FeedforwardVAE(2, likelihood="gaussian")
+    with torch.no_grad():
+        model.log_var_x.fill_(-2.0)
+        noise = model.pixels(torch.zeros(200_000), show="sample", generator=generator)
+    assert noise.var().item() == pytest.approx(math.exp(-2), rel=0.02)
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_bfloat16_gives_nearly_the_same(make, digits):
+    model = make().eval()
+    with torch.no_grad():
+        exact = model.reconstruct(digits[:8])
+        rounded = model.bfloat16().reconstruct(digits[:8])
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.02)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("make", MODELS)
+def test_gpu_gives_nearly_the_same(make, digits):
+    model = make().eval()
+    on_cpu = model.reconstruct(digits)
+    torch.testing.assert_close(model.cuda().reconstruct(digits.cuda()).cpu(), on_cpu, rtol=0, atol=1e-3)
+
+
+def test_default_models_fit_the_shipped_size():
+    """2 MB at two bytes a weight, with room for the header."""
+    for model in (FeedforwardVAE(20), FeedforwardVAE(2), ConvVAE(32)):
+        assert sum(p.numel() for p in model.parameters()) * 2 < 1_980_000
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (torch.zeros(2, 28, 28), r"shape \(B, 1, 28, 28\); got torch.float32 of shape \(2, 28, 28\)"),
+        (torch.zeros(2, 1, 32, 32), r"got torch.float32 of shape \(2, 1, 32, 32\)"),
+        (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), r"must be float .* got torch.uint8"),
+        (torch.full((2, 1, 28, 28), 255.0), r"in \[0, 1\]; got values from 255 to 255: divide by 255\?"),
+        (torch.full((2, 1, 28, 28), -0.5), r"in \[0, 1\]; got values from -0.5 to -0.5"),
+        (torch.full((2, 1, 28, 28), math.nan), "NaN pixels"),
+    ],
+)
+def test_bad_images_are_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        FeedforwardVAE(2).encode(x)
+
+
+def test_one_nan_pixel_is_enough():
+    x = torch.zeros(3, 1, 28, 28)
+    x[1, 0, 5, 5] = math.nan
+    for likelihood in ("bernoulli", "gaussian"):
+        with pytest.raises(ValueError, match="NaN pixels"):
+            ConvVAE(2, channels=(2, 4), likelihood=likelihood).encode(x)
+
+
+@pytest.mark.parametrize("kind", [FeedforwardVAE, ConvVAE])
+def test_bad_architectures_are_refused(kind):
+    with pytest.raises(ValueError, match="latent_dim must be 1 or more; got 0"):
+        kind(0)
+    with pytest.raises(ValueError, match="likelihood must be one of bernoulli, gaussian; got 'poisson'"):
+        kind(2, likelihood="poisson")
+    with pytest.raises(ValueError, match=r"z must have shape \(..., 2\).* got \(5, 3\)"):
+        kind(2).decode(torch.zeros(5, 3))
+
+
+def test_layers_of_width_zero_are_refused():
+    with pytest.raises(ValueError, match="layer sizes must be 1 or more"):
+        FeedforwardVAE(2, hidden=(0,))
+    with pytest.raises(ValueError, match=r"channels must be two numbers, each 1 or more; got \(0, 4\)"):
+        ConvVAE(2, channels=(0, 4))

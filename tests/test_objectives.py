@@ -1,0 +1,168 @@
+"""ELBO, IWAE bound and log p(x) against a linear-Gaussian model whose log p(x) is exact, and quadrature."""
+
+import math
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from vae_lesson import objectives
+from vae_lesson.models import ConvVAE, FeedforwardVAE
+
+EXACT = {"rtol": 1e-5, "atol": 0}
+
+
+def test_the_oracle_knows_its_posterior(linear_gaussian):
+    """log p(x) = log p(x, z) - log p(z|x) for every z: holds the oracle's two closed forms to each other."""
+    model = linear_gaussian()
+    x = model.images(4)
+    mu, log_var = model.encode(x)
+    z = mu + 0.7
+    posterior = torch.distributions.Normal(mu, (0.5 * log_var).exp()).log_prob(z).sum(-1)
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    px_given_z = torch.distributions.Normal(model.decode(z), (0.5 * model.log_var_x).exp()).log_prob(x)
+    torch.testing.assert_close(
+        px_given_z.sum((-1, -2, -3)) + prior - posterior, model.log_px(x), rtol=1e-9, atol=0
+    )
+
+
+def test_elbo_at_the_exact_posterior_is_log_px_on_average(linear_gaussian, generator):
+    model = linear_gaussian()
+    x = model.images(4)
+    samples = torch.stack([objectives.elbo(model, x, generator=generator).elbo for _ in range(4000)])
+    error = samples.mean(0) - model.log_px(x)
+    assert (error.abs() < 4 * samples.std(0) / math.sqrt(len(samples))).all()
+
+
+def test_elbo_never_exceeds_exact_log_likelihood_and_the_gap_is_the_kl(linear_gaussian, generator):
+    model, exact = linear_gaussian(spoil=0.8), linear_gaussian()
+    x = model.images(4)
+    samples = torch.stack([objectives.elbo(model, x, generator=generator).elbo for _ in range(4000)]).double()
+    gap = torch.distributions.kl_divergence(
+        *(torch.distributions.Normal(mu, (0.5 * v).exp()) for mu, v in (model.encode(x), exact.encode(x)))
+    ).sum(-1)
+    error = samples.mean(0) - (model.log_px(x) - gap)
+    assert (gap > 0.5).all()
+    assert (error.abs() < 4 * samples.std(0) / math.sqrt(len(samples))).all()
+
+
+def test_importance_weights_at_the_exact_posterior_are_log_px_for_every_sample(linear_gaussian, generator):
+    model = linear_gaussian()
+    x = model.images(6)
+    torch.testing.assert_close(
+        objectives.iwae_bound(model, x, 3, generator=generator).double(), model.log_px(x), **EXACT
+    )
+    torch.testing.assert_close(
+        objectives.log_likelihood(model, x, 100, generator=generator).double(), model.log_px(x), **EXACT
+    )
+
+
+def test_log_likelihood_with_a_wrong_q_finds_the_exact_value(linear_gaussian, generator):
+    model = linear_gaussian(spoil=0.8)
+    x = model.images(6)
+    ours = objectives.log_likelihood(model, x, 200_000, generator=generator).double()
+    torch.testing.assert_close(ours, model.log_px(x), rtol=1e-5, atol=0)
+
+
+def test_bounds_grow_with_samples_towards_log_px(linear_gaussian, generator):
+    model = linear_gaussian(spoil=0.8)
+    x = model.images(4)
+    means = [
+        torch.stack([objectives.iwae_bound(model, x, k, generator=generator) for _ in range(1000)])
+        .mean()
+        .item()
+        for k in (1, 5, 50)
+    ]
+    assert means[0] < means[1] < means[2] < model.log_px(x).mean().item()
+
+
+def test_log_likelihood_of_a_bernoulli_model_equals_quadrature(digits, generator):
+    """One latent: the integral over z is a sum over a fine grid."""
+    torch.manual_seed(0)
+    model = FeedforwardVAE(1, hidden=(30,)).eval()
+    x = digits[:5]
+    z = torch.linspace(-8, 8, 4001).unsqueeze(-1)  # (4001, 1)
+    with torch.no_grad():
+        log_px_given_z = objectives.log_likelihood_given_z(
+            model, x, z.unsqueeze(1).expand(-1, 5, 1)
+        )  # (4001, 5)
+    log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+    judge = (log_px_given_z + log_prior).double().logsumexp(0) + math.log(16 / 4000)
+    ours = objectives.log_likelihood(model, x, 100_000, generator=generator)
+    torch.testing.assert_close(ours.double(), judge, rtol=1e-5, atol=0)
+
+
+def test_terms_stand_per_image_and_add_up(digits):
+    model = FeedforwardVAE(3, hidden=(10,))
+    terms = objectives.elbo(model, digits[:7], beta=2.5)
+    assert terms.elbo.shape == terms.log_px_given_z.shape == terms.kl.shape == (7,)
+    torch.testing.assert_close(terms.elbo, terms.log_px_given_z - 2.5 * terms.kl)
+
+
+def test_one_importance_sample_is_the_elbo_with_a_sampled_kl(digits):
+    """Same z: the IWAE bound with K = 1 equals log p(x|z) + log p(z) - log q(z|x)."""
+    model = FeedforwardVAE(3, hidden=(10,))
+    seeded = lambda: torch.Generator().manual_seed(5)  # noqa: E731
+    mu, log_var = model.encode(digits)
+    z = model.reparameterize(mu, log_var, generator=seeded())
+    q, prior = torch.distributions.Normal(mu, (0.5 * log_var).exp()), torch.distributions.Normal(0.0, 1.0)
+    judge = objectives.elbo(model, digits, generator=seeded()).log_px_given_z
+    judge = judge + (prior.log_prob(z) - q.log_prob(z)).sum(-1)
+    torch.testing.assert_close(objectives.iwae_bound(model, digits, 1, generator=seeded()), judge)
+
+
+def test_result_does_not_depend_on_the_chunks(digits, monkeypatch, linear_gaussian):
+    model = linear_gaussian()  # exact q: every sample gives log p(x), whatever the chunks
+    x = model.images(13)
+    whole = objectives.log_likelihood(model, x, 70)
+    monkeypatch.setattr(objectives, "ROWS", 8)
+    torch.testing.assert_close(objectives.log_likelihood(model, x, 70), whole)
+    assert objectives.log_likelihood(model, x, 70).shape == (13,)
+
+
+@pytest.mark.parametrize("images, samples", [(1, 20_000), (3000, 3)])
+def test_memory_stays_under_512_mb(images, samples):
+    """In a process of its own: the largest resident size grows by less than 512 MB, whatever K and B."""
+    program = f"""
+        import resource, torch
+        from vae_lesson.models import ConvVAE
+        from vae_lesson.objectives import log_likelihood
+        model, x = ConvVAE(8).eval(), torch.zeros({images}, 1, 28, 28)
+        log_likelihood(model, x[:1], 1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        log_likelihood(model, x, {samples})
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+    )
+    assert int(result.stdout) / 1024 < 512  # ru_maxrss is in KiB on Linux
+
+
+def test_evaluate_gives_means_and_standard_errors(linear_gaussian):
+    model = linear_gaussian()
+    x = model.images(50)
+    scores = objectives.evaluate(model, x, samples=10)
+    exact = model.log_px(x)
+    assert scores["negative_log_likelihood"] == pytest.approx(-exact.mean().item(), rel=1e-5)
+    expected = (exact.std() / math.sqrt(50)).item()
+    assert scores["negative_log_likelihood_standard_error"] == pytest.approx(expected, rel=1e-3)
+    assert scores["negative_elbo"] == pytest.approx(
+        scores["negative_log_px_given_z"] + scores["kl"], rel=1e-5
+    )
+    assert (scores["samples"], scores["images"]) == (10, 50)
+
+
+def test_bad_numbers_of_samples_and_images_are_refused(digits):
+    model = ConvVAE(2, channels=(2, 4))
+    with pytest.raises(ValueError, match=r"samples \(K\) must be 1 or more; got 0"):
+        objectives.log_likelihood(model, digits, 0)
+    with pytest.raises(ValueError, match="need 2 images or more; got 1"):
+        objectives.evaluate(model, digits[:1], samples=1)
