@@ -1,4 +1,4 @@
-"""Information, entropy, KL and the two log likelihoods against torch.distributions and scipy-free quadrature."""
+"""Information, entropy, KL and the two log likelihoods against torch.distributions and quadrature."""
 
 import math
 

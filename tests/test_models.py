@@ -151,5 +151,7 @@ def test_bad_architectures_are_refused(kind):
 def test_layers_of_width_zero_are_refused():
     with pytest.raises(ValueError, match="layer sizes must be 1 or more"):
         FeedforwardVAE(2, hidden=(0,))
-    with pytest.raises(ValueError, match=r"channels must be two numbers, each 1 or more; got \(0, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"channels \(two\) and hidden must be 1 or more; got \(0, 4\) and 256"
+    ):
         ConvVAE(2, channels=(0, 4))

@@ -154,8 +154,9 @@ def _from_torchvision(name: str, root: Path) -> tuple[Dataset, Dataset]:
         parts = [source(root, train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError) as error:  # torchvision raises both for a failed download
         missing = [file for file, _ in source.resources if not (folder / file.removesuffix(".gz")).exists()]
+        reason = " ".join(str(error).split())
         raise OSError(
-            f"{name} could not be read or downloaded ({error}). Missing in {folder}: "
+            f"{name} could not be read or downloaded ({reason}). Missing in {folder}: "
             f"{', '.join(missing) or 'nothing'}. Without a network: copy these files there from a machine "
             'that has them, name another folder with root=, or use load_dataset("mnist"), which needs none.'
         ) from error

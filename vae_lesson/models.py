@@ -1,5 +1,7 @@
 """The two VAEs: encode(x) -> mu, log_var of q(z|x) and decode(z) -> logits (or means) of p(x|z)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -124,39 +126,49 @@ class FeedforwardVAE(VAE):
 
 
 class ConvVAE(VAE):
-    """Convolutional VAE: 28x28 -> 14x14 -> 7x7 -> latent, and back, with one residual block a stage.
+    """Convolutional VAE: 28x28 -> 14x14 -> 7x7 -> one hidden layer -> latent, and back.
 
-    channels: of the 14x14 stage and of the 7x7 stage.
+    channels: of the 14x14 stage and of the 7x7 stage.  hidden: size of the fully connected layer.
     """
 
     def __init__(
         self,
         latent_dim: int = 32,
         *,
-        channels: tuple[int, int] = (16, 64),
+        channels: tuple[int, int] = (16, 32),
+        hidden: int = 256,
         likelihood: str = "bernoulli",
     ):
         super().__init__(latent_dim, likelihood)
-        if len(channels) != 2 or min(channels) < 1:
-            raise ValueError(f"channels must be two numbers, each 1 or more; got {channels}")
-        self.config = {"latent_dim": latent_dim, "channels": list(channels), "likelihood": likelihood}
+        if len(channels) != 2 or min(*channels, hidden) < 1:
+            raise ValueError(f"channels (two) and hidden must be 1 or more; got {channels} and {hidden}")
+        self.config = {
+            "latent_dim": latent_dim,
+            "channels": list(channels),
+            "hidden": hidden,
+            "likelihood": likelihood,
+        }
         c, d = channels
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(2),  # (B, 4, 14, 14): each 2x2 square becomes four channels
             nn.Conv2d(4, c, 3, padding=1),  # (B, c, 14, 14)
-            Residual(c),
+            nn.SiLU(),
             nn.Conv2d(c, d, 2, stride=2),  # (B, d, 7, 7)
             Residual(d),
             nn.SiLU(),
             nn.Flatten(),  # (B, d * 49)
-            nn.Linear(d * 49, 2 * latent_dim),
+            nn.Linear(d * 49, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(latent_dim, d * 49),
+            nn.Linear(latent_dim, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, d * 49),
             nn.Unflatten(1, (d, 7, 7)),
             Residual(d),
+            nn.SiLU(),
             nn.ConvTranspose2d(d, c, 2, stride=2),  # (B, c, 14, 14)
-            Residual(c),
             nn.SiLU(),
             nn.Conv2d(c, 4, 3, padding=1),
             nn.PixelShuffle(2),  # (B, 1, 28, 28): four channels become 2x2 squares again
@@ -185,7 +197,7 @@ def _mlp(sizes: list[int]) -> list[nn.Module]:
     if min(sizes) < 1:
         raise ValueError(f"layer sizes must be 1 or more; got {sizes}")
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.Tanh()]
     return layers[:-1]
 
