@@ -1,0 +1,59 @@
+"""Figures show the data they are given; numbers are read back from the Figure."""
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from vae_lesson import plots
+from vae_lesson.training import History
+
+
+def test_tiles_stand_where_they_belong():
+    images = torch.arange(5.0).reshape(5, 1, 1, 1).expand(5, 1, 2, 3) / 10
+    tiles = plots.tile(images, 3)
+    assert tiles.shape == (4, 9)
+    corners = tiles[::2, ::3]
+    torch.testing.assert_close(corners, torch.tensor([[0, 0.1, 0.2], [0.3, 0.4, 1.0]]))
+
+
+def test_manifold_plane_runs_left_to_right_and_top_to_bottom():
+    z = plots.plane(4, reach=2.0)
+    assert z.shape == (16, 2)
+    torch.testing.assert_close(z[0], torch.tensor([-1.5, 1.5]))
+    torch.testing.assert_close(z[3], torch.tensor([1.5, 1.5]))
+    torch.testing.assert_close(z[-1], torch.tensor([1.5, -1.5]))
+
+
+def test_pca_finds_the_widest_directions():
+    generator = torch.Generator().manual_seed(0)
+    basis, _ = torch.linalg.qr(torch.randn(5, 5, generator=generator))
+    scales = torch.tensor([5.0, 3.0, 0.1, 0.1, 0.1])
+    mu = torch.randn(2000, 5, generator=generator) * scales @ basis.T + 7
+    figure = plots.latent_pca(mu, torch.arange(2000) % 10, "title")
+    axis = figure.axes[0]
+    points = torch.cat([torch.as_tensor(c.get_offsets().data) for c in axis.collections])
+    torch.testing.assert_close(points.std(0), torch.tensor([5.0, 3.0]).double(), rtol=0.05, atol=0)
+    variances = torch.linalg.eigvalsh(mu.double().T.cov()).flip(0)  # another road to the same shares
+    shares = variances / variances.sum()
+    assert f"({shares[0]:.0%} of the variance)" in axis.get_xlabel()
+    assert f"({shares[1]:.0%})" in axis.get_ylabel()
+
+
+def test_loss_curve_draws_the_history():
+    history = History(
+        elbo=[-3.0, -2.0], log_px_given_z=[-2.0, -1.0], kl=[1.0, 1.0],
+        validation_elbo=[-4.0, -3.0], validation_log_px_given_z=[-2.0, -2.0], validation_kl=[2.0, 1.0],
+    )  # fmt: skip
+    for given in (history, vars(history)):
+        figure = plots.loss_curve(given, "title")
+        training, validation = figure.axes[0].lines
+        assert training.get_ydata().tolist() == [-3, -2] and validation.get_ydata().tolist() == [-4, -3]
+        assert all(axis.get_ylabel() == "nats per image" for axis in figure.axes)
+
+
+@pytest.mark.parametrize("count", [1, 10, 23])
+def test_figures_are_closed_so_that_a_notebook_shows_them_once(count):
+    before = plt.get_fignums()
+    plots.digits(torch.rand(count, 1, 28, 28), "title")
+    plots.rows_of_digits({"a": torch.rand(count, 1, 28, 28), "b": torch.rand(count, 1, 28, 28)}, "title")
+    assert plt.get_fignums() == before

@@ -1,0 +1,197 @@
+"""Judges of the exercises: each tries a student's function on random inputs and answers in one line."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+NOT_ATTEMPTED = "not attempted yet"
+CORRECT = "correct"
+
+
+def nats_to_bits(attempt: Callable) -> str:
+    """attempt(nats: Tensor (N,)) -> the same information in bits (N,)."""
+    nats = torch.rand(5) * 100
+    return _judge(
+        attempt,
+        (nats,),
+        nats / math.log(2),
+        {
+            "you multiplied by log 2: a bit is smaller than a nat, so the number must grow": nats
+            * math.log(2),
+            "log 10 gives decimal digits; bits need log 2": nats / math.log(10),
+        },
+    )
+
+
+def reparameterize(attempt: Callable) -> str:
+    """attempt(mu, log_var, eps), each (B, L) -> z (B, L)."""
+    mu, log_var, eps = torch.randn(3, 7, 4)
+    return _judge(
+        attempt,
+        (mu, log_var, eps),
+        Normal(mu, (0.5 * log_var).exp()).icdf(Normal(0, 1).cdf(eps.double())).float(),
+        {
+            "log_var is the log of the variance: sigma is its exponential's square root": mu
+            + log_var.exp() * eps,
+            "sigma is exp(log_var / 2), not log_var itself": mu + log_var * eps,
+            "sigma must be positive: take exp(0.5 * log_var)": mu + 0.5 * log_var * eps,
+            "you left out the mean mu": (0.5 * log_var).exp() * eps,
+        },
+        tolerance=1e-3,  # the judge goes through a quantile function
+    )
+
+
+def log_px_given_z(attempt: Callable) -> str:
+    """attempt(x, logits), each (B, D) -> log p(x|z) (B,), in nats per image."""
+    x, logits = torch.bernoulli(torch.full((3, 784), 0.2)), torch.randn(3, 784) * 2
+    per_pixel = Bernoulli(logits=logits).log_prob(x)
+    truth = per_pixel.sum(-1)
+    return _judge(
+        attempt,
+        (x, logits),
+        truth,
+        {
+            "did you average over pixels? An image's log probability is the sum over them": per_pixel.mean(
+                -1
+            ),
+            "the sign: this is the cross-entropy; the log probability is minus that": -truth,
+            "keep one value per image: sum over pixels only": truth.sum(),
+            "one value per image, please: you averaged over the batch": truth.mean(),
+            "sum over the pixels of each image": per_pixel,
+        },
+    )
+
+
+def gaussian_kl(attempt: Callable) -> str:
+    """attempt(mu, log_var), each (B, L) -> KL(N(mu, exp(log_var)) || N(0, I)) (B,), in nats per image."""
+    mu, log_var = torch.randn(2, 6, 5)
+    std = (0.5 * log_var).exp()
+    per_latent = kl_divergence(Normal(mu, std), Normal(0.0, 1.0))
+    truth = per_latent.sum(-1)
+    reverse = kl_divergence(Normal(0.0, 1.0), Normal(mu, std)).sum(-1)
+    as_log_sigma = kl_divergence(Normal(mu, log_var.exp()), Normal(0.0, 1.0)).sum(-1)
+    mixed_up = (0.5 * (mu**2 + log_var.exp() - 1) - log_var).sum(-1)
+    return _judge(
+        attempt,
+        (mu, log_var),
+        truth,
+        {
+            "did you average over latents? The KL is the sum over them": per_latent.mean(-1),
+            "the sign: a KL divergence is never negative": -truth,
+            "the direction: you computed KL(prior || q), asked is KL(q || prior)": reverse,
+            "you took log_var for log sigma: sigma is exp(log_var / 2)": as_log_sigma,
+            "log_var is already the log of sigma squared: subtract it once, inside the half": mixed_up,
+            "you left out the factor 1/2": 2 * truth,
+            "one value per image, please: you summed over the batch": truth.sum(),
+            "sum over the latents of each image": per_latent,
+        },
+    )
+
+
+def conv_size(attempt: Callable) -> str:
+    """attempt(size, kernel, stride, padding) -> width of the output of a convolution, in pixels."""
+    cases = (14, 2, 2, 0), (27, 5, 3, 0), (28, 3, 1, 1), (28, 4, 2, 1), (9, 3, 2, 1)
+    for size, kernel, stride, padding in cases:
+        layer = torch.nn.Conv2d(1, 1, kernel, stride, padding)
+        truth = layer(torch.zeros(1, 1, size, size)).shape[-1]
+        verdict = _judge(
+            attempt,
+            (size, kernel, stride, padding),
+            torch.tensor(truth),
+            {
+                "the padding stands on both sides: count it twice": torch.tensor(
+                    (size + padding - kernel) // stride + 1
+                ),
+                "one position too few: the kernel at the left edge counts, so add 1": torch.tensor(truth - 1),
+                "a position that does not fit is dropped: divide with // and not with /": torch.tensor(
+                    (size + 2 * padding - kernel) / stride + 1
+                ),
+            },
+        )
+        if verdict != CORRECT:
+            return verdict
+    return CORRECT
+
+
+def conv_parameters(attempt: Callable) -> str:
+    """attempt(channels_in, channels_out, kernel) -> parameters of a convolution, bias included."""
+    c_in, c_out, kernel = (int(n) for n in torch.randint(2, 9, (3,)))
+    weights = c_in * c_out * kernel**2
+    truth = sum(p.numel() for p in torch.nn.Conv2d(c_in, c_out, kernel).parameters())
+    return _judge(
+        attempt,
+        (c_in, c_out, kernel),
+        torch.tensor(truth),
+        {
+            "you left out the bias: one number for each output channel": torch.tensor(weights),
+            "the kernel is kernel x kernel pixels": torch.tensor(c_in * c_out * kernel + c_out),
+            "the weights are shared by all positions: the picture's size does not enter": torch.tensor(
+                weights * 784
+            ),
+            "every output channel looks at every input channel: multiply by channels_in": torch.tensor(
+                c_out * kernel**2 + c_out
+            ),
+        },
+    )
+
+
+def log_mean_exp(attempt: Callable) -> str:
+    """attempt(log_w (K, B)) -> log of the mean weight of each image (B,): importance-sampled log p(x)."""
+    log_w = torch.randn(50, 4, dtype=torch.float64) * 3 - 5
+    truth = log_w.exp().mean(0).log()
+    verdict = _judge(
+        attempt,
+        (log_w,),
+        truth,
+        {
+            "the mean of the logs estimates the ELBO; asked is the log of the mean": log_w.mean(0),
+            "you left out - log K: a mean is the sum divided by K": torch.logsumexp(log_w, 0),
+            "average over the K samples (dimension 0), keep one value per image": log_w.exp().mean(1).log(),
+            "one value per image, please: average over dimension 0 only": log_w.exp().mean().log(),
+        },
+    )
+    if verdict != CORRECT:
+        return verdict
+    far = log_w - 2000  # exp(-2000) is 0 in floating point, and log(0) is -inf
+    return _judge(
+        attempt,
+        (far,),
+        truth - 2000,
+        {"exp() underflows for weights this small: use torch.logsumexp": far.exp().mean(0).log()},
+    )
+
+
+def _judge(
+    attempt: Callable, inputs: tuple, truth: Tensor, slips: dict[str, Tensor], *, tolerance: float = 1e-4
+) -> str:
+    """One line: not attempted, correct, or a hint; slips maps a hint to what the slip would return."""
+    try:
+        result = attempt(*(value.clone() if isinstance(value, Tensor) else value for value in inputs))
+    except NotImplementedError:
+        return NOT_ATTEMPTED
+    except Exception as error:
+        return f"not yet: your function stopped with {type(error).__name__}: {error}"
+    if result is None or result is Ellipsis:
+        return NOT_ATTEMPTED
+    try:
+        result = torch.as_tensor(result)
+    except (TypeError, ValueError, RuntimeError):
+        return f"not yet: expected a tensor or a number, got {type(result).__name__}"
+    if _same(result, truth, tolerance):
+        return CORRECT
+    for hint, wrong in slips.items():
+        if _same(result, wrong, tolerance):
+            return f"not yet: {hint}"
+    if result.shape != truth.shape:
+        return f"not yet: expected shape {tuple(truth.shape)}, got {tuple(result.shape)}"
+    return (
+        f"not yet: expected {truth.flatten()[0].item():.4f} for the first value, "
+        f"got {result.flatten()[0].item():.4f}"
+    )
+
+
+def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance)

@@ -1,0 +1,84 @@
+"""The sliders: one pattern, a picture and a sentence that follow the handles."""
+
+import html
+import io
+from collections.abc import Callable
+
+import ipywidgets
+import torch
+from matplotlib.figure import Figure
+
+PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
+
+
+class Slide(ipywidgets.VBox):
+    """What `slide` returns; in plain text it reads as its sentence."""
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(self.sliders)}] {self.text}"
+
+
+def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
+    """Sliders above a picture and a sentence; each move calls `draw` and shows what it returns.
+
+    draw(name=value, ...) returns (picture, sentence): the picture is a matplotlib Figure or pixels,
+    (H, W) or (H, W, 3), uint8 or float in [0, 1]; the sentence says what it shows, in plain text.
+    ranges: name=(lowest, highest, step); three ints give whole numbers.  Each starts in the middle.
+    width: of the picture, in screen pixels.
+    Returns a box with `.sliders` (name -> slider), `.image`, `.sentence` (a widget) and `.text`.
+    Raises ValueError for an empty range or another kind of picture.
+    """
+    box = Slide()
+    box.sliders = {name: _slider(name, *values) for name, values in ranges.items()}
+    box.image = ipywidgets.Image(format="png", width=width)
+    box.image.add_class("vae-lesson-pixels")  # small pictures travel as they are; the browser enlarges them
+    box.sentence = ipywidgets.HTML()
+    box.children = [*box.sliders.values(), box.image, box.sentence, ipywidgets.HTML(PIXELATED)]
+
+    def update(_change=None) -> None:
+        try:
+            picture, box.text = draw(**{name: slider.value for name, slider in box.sliders.items()})
+            box.image.value = to_png(picture)
+        except Exception as error:
+            box.text = f"This picture could not be drawn: {error}"
+            raise
+        finally:
+            box.sentence.value = f'<p role="status">{html.escape(box.text)}</p>'  # read aloud when it changes
+
+    update()  # a mistake in `draw` shows here, in the cell that has it
+    for slider in box.sliders.values():
+        slider.observe(update, names="value")
+    return box
+
+
+def to_png(picture) -> bytes:
+    """A Figure or pixels as PNG.  Pixels: (H, W), (1, H, W) or (H, W, 3), uint8 or float in [0, 1]."""
+    file = io.BytesIO()
+    if isinstance(picture, Figure):
+        picture.savefig(file, format="png")
+        return file.getvalue()
+    from PIL import Image
+
+    pixels = torch.as_tensor(picture).detach().cpu()
+    if pixels.ndim == 3 and len(pixels) == 1:
+        pixels = pixels[0]
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise ValueError(
+            f"a picture is a Figure or pixels of shape (H, W) or (H, W, 3); got {tuple(pixels.shape)}"
+        )
+    if pixels.dtype != torch.uint8:
+        pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
+    Image.fromarray(pixels.numpy()).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _slider(name: str, low, high, step):
+    if not (low < high and 0 < step <= high - low):
+        raise ValueError(f"{name} needs (lowest, highest, step) with a step inside; got {(low, high, step)}")
+    whole = all(isinstance(value, int) for value in (low, high, step))
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    middle = low + step * int((high - low) / step / 2 + 1e-9)
+    return kind(
+        value=middle, min=low, max=high, step=step, description=name, continuous_update=True,
+        style={"description_width": "initial"},
+    )  # fmt: skip
