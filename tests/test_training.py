@@ -127,6 +127,21 @@ class KeyboardInterruptAfter:
         return model
 
 
+def test_interruption_while_validating_leaves_lists_of_equal_length(images, monkeypatch):
+    calls, score = [], training.elbo_in_chunks
+
+    def stop_at_the_second(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return score(*args, **kwargs)
+
+    monkeypatch.setattr(training, "elbo_in_chunks", stop_at_the_second)
+    history = fit(small_model(), images, epochs=3, validation=images[:50])
+    assert history.interrupted
+    assert {len(values) for values in vars(history).values() if isinstance(values, list)} == {1}
+
+
 def test_interrupted_model_is_usable(images, digits, capsys):
     model = KeyboardInterruptAfter(1).watch(small_model())
     history = fit(model, images, epochs=3)

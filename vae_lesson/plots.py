@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 import torch
@@ -29,13 +30,17 @@ def use_style() -> None:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure with a description for those who can't see it: its alt text, and its plain text."""
+    """Display a figure, and below it in words what it shows, for those who can't see it.
+
+    The words are printed since JupyterLab and Colab drop alt texts of outputs; they are the alt text too.
+    """
     from IPython.display import display
 
     png = io.BytesIO()
     figure.savefig(png, format="png")
     content = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
     display(content, metadata={"image/png": {"alt": alt}}, raw=True)
+    print(textwrap.fill(f"In words: {alt}", 100))
 
 
 def loss_curve(history, title: str) -> Figure:

@@ -107,8 +107,10 @@ def fit(
                 schedule.step()
                 sums += torch.stack([terms.log_px_given_z.detach().sum(), terms.kl.detach().sum()])
                 bar.update(len(rows))
-            _record(history, model, sums / len(images), validation, autocast, seed)
-            history.seconds.append(time.perf_counter() - started)
+            values = _measure(model, sums / len(images), validation, autocast, seed)
+            values["seconds"] = time.perf_counter() - started
+            for name, value in values.items():
+                getattr(history, name).append(value)
             _show(bar, history, epochs)
             if checkpoint:
                 _store(checkpoint, settings, history, model, optimizer, schedule)
@@ -125,27 +127,26 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the hardware multiplies bfloat16 itself; emulated, it is 44 to 499 times slower."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public name yet in torch 2.14
+    return device.type == "cpu" and probe is not None and probe()
 
 
 def _autocast(device: torch.device, bf16: bool):
     return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
 
 
-def _record(history: History, model, sums: Tensor, validation: Tensor | None, autocast, seed: int) -> None:
+def _measure(model, sums: Tensor, validation: Tensor | None, autocast, seed: int) -> dict[str, float]:
+    """The values of one epoch, by the names of the History's lists."""
     log_px_given_z, kl = sums.tolist()
-    history.log_px_given_z.append(log_px_given_z)
-    history.kl.append(kl)
-    history.elbo.append(log_px_given_z - kl)
-    if validation is None:
-        return
-    model.eval()
-    generator = torch.Generator(validation.device).manual_seed(seed)  # the same noise after each epoch
-    with autocast:
-        terms = elbo_in_chunks(model, validation, generator=generator)
-    history.validation_elbo.append(terms.elbo.mean().item())
-    history.validation_log_px_given_z.append(terms.log_px_given_z.mean().item())
-    history.validation_kl.append(terms.kl.mean().item())
+    values = {"elbo": log_px_given_z - kl, "log_px_given_z": log_px_given_z, "kl": kl}
+    if validation is not None:
+        model.eval()
+        generator = torch.Generator(validation.device).manual_seed(seed)  # the same noise after each epoch
+        with autocast:
+            terms = elbo_in_chunks(model, validation, generator=generator)
+        for name, term in zip(terms._fields, terms, strict=True):
+            values[f"validation_{name}"] = term.mean().item()
+    return values
 
 
 def _store(path, settings: dict, history: History, model, optimizer, schedule) -> None:
