@@ -58,6 +58,15 @@ def test_notes_come_back(saved):
     ]
 
 
+def test_annotating_keeps_the_weights_and_the_other_notes(saved):
+    before = checkpoints.read(saved[1])
+    checkpoints.annotate(saved[1], comment="seen")
+    tensors, notes = checkpoints.read(saved[1])
+    assert notes == before[1] | {"comment": "seen"}
+    assert all(torch.equal(tensors[name], before[0][name]) for name in before[0])
+    assert all(tensors[name].dtype == torch.float32 for name in tensors)
+
+
 def test_missing_file_and_unknown_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*gone.safetensors; shipped models are"):
         checkpoints.load(tmp_path / "gone.safetensors")
@@ -101,6 +110,9 @@ def test_foreign_and_ill_fitting_files_are_refused(tmp_path):
         checkpoints.load(foreign)
     checkpoints.write(foreign, {"w": torch.zeros(2)}, {"architecture": ["ResNet", {}]})
     with pytest.raises(ValueError, match="holds a 'ResNet'; this version knows FeedforwardVAE, ConvVAE"):
+        checkpoints.load(foreign)
+    checkpoints.write(foreign, {"w": torch.zeros(2)}, {"architecture": None})  # a student's own model
+    with pytest.raises(ValueError, match="holds a None; this version knows"):
         checkpoints.load(foreign)
     checkpoints.write(foreign, {"w": torch.zeros(2)}, {"architecture": ["ConvVAE", {"latent_dim": 2}]})
     with pytest.raises(ValueError, match=r"(?s)do not fit ConvVAE\(.*Missing key"):
@@ -160,7 +172,7 @@ def test_shipped_weights_are_small_and_say_where_they_come_from(name):
     notes = checkpoints.describe(path)
     assert path.stat().st_size <= 2_000_000
     assert notes["command"].startswith(f"python -m vae_lesson train {name}")
-    assert {"epochs", "seed"} <= set(notes["training"])
+    assert {"epochs", "seed", "batch_size", "peak_lr", "binarization", "images"} <= set(notes["training"])
     assert notes["scores"]["images"] == 10_000
     assert notes["scores"]["negative_log_likelihood"] < notes["scores"]["negative_elbo"]
     assert json.loads(json.dumps(notes)) == notes

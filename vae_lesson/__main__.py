@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -51,23 +52,25 @@ def train(arguments) -> int:
     if history.interrupted:
         print(f"To continue: repeat the command with --resume (it reads {unfinished})")
         return 130
+    changed = [
+        f"--{key} {settings[key]}"
+        for key, usual in (("epochs", epochs), ("seed", 0))
+        if settings[key] != usual
+    ]
+    defaults = {name: value.default for name, value in inspect.signature(training.fit).parameters.items()}
+    settings |= {
+        name: defaults[name] for name in ("batch_size", "peak_lr", "beta", "warmup_epochs", "binarization")
+    }
     notes = {
-        "command": " ".join(
-            ["python -m vae_lesson train", name]
-            + [
-                f"--{key} {value}"
-                for key, value in settings.items()
-                if value != {"epochs": epochs, "seed": 0}[key]
-            ]
-        ),
-        "training": {**settings, "training images": len(training_set), "device": device},
+        "command": " ".join(["python -m vae_lesson train", name, *changed]),
+        "training": {**settings, "images": len(training_set), "device": device},
         "history": dataclasses.asdict(history),
     }
     checkpoints.save(model, out, half=True, **notes)
     unfinished.unlink(missing_ok=True)
     print(f"trained in {sum(history.seconds):.0f} s; saved {out}; scoring it on the test set")
     scores = _evaluate(checkpoints.load(out).to(device), arguments.samples)
-    checkpoints.save(model, out, half=True, **notes, scores=scores)
+    checkpoints.annotate(out, scores=scores)
     print(_in_words(out, scores))
     return 0
 
@@ -81,15 +84,10 @@ def evaluate(arguments) -> int:
     path = arguments.file
     if not Path(path).exists() and path in checkpoints.shipped_names():
         path = checkpoints.shipped(path)
-    model, notes = checkpoints.load(path), checkpoints.describe(path)
+    model = checkpoints.load(path)
     scores = _evaluate(model.to("cuda" if torch.cuda.is_available() else "cpu"), arguments.samples)
     if arguments.save:
-        checkpoints.save(
-            model,
-            path,
-            half=True,
-            **{k: v for k, v in notes.items() if k != "architecture"} | {"scores": scores},
-        )
+        checkpoints.annotate(path, scores=scores)
     print(json.dumps({"file": str(path), **scores}) if arguments.json else _in_words(path, scores))
     return 0
 

@@ -36,7 +36,7 @@ def load(path: str | Path) -> VAE:
     Raises FileNotFoundError, or ValueError when the file is damaged or does not fit its architecture.
     """
     tensors, notes = read(path)
-    name, config = notes.get("architecture", (None, None))
+    name, config = notes.get("architecture") or (None, None)
     if name not in ARCHITECTURES:
         raise ValueError(f"{path} holds a {name!r}; this version knows {', '.join(ARCHITECTURES)}")
     weights = {name: t.float() for name, t in tensors.items() if not name.startswith(OPTIMIZER)}
@@ -72,6 +72,12 @@ def shipped_names() -> list[str]:
 def describe(path: str | Path) -> dict:
     """What `save` wrote beside the weights: architecture, training settings, scores.  Verifies the file."""
     return read(path)[1]
+
+
+def annotate(path: str | Path, **notes) -> None:
+    """Add notes to a file, or replace those of the same name; its weights stay as they are, bit for bit."""
+    tensors, old = read(path)
+    write(path, tensors, old | notes)
 
 
 def architecture(model) -> list | None:
