@@ -32,7 +32,7 @@ def use_style() -> None:
 def show(figure: Figure, alt: str) -> None:
     """Display a figure, and below it in words what it shows, for those who can't see it.
 
-    The words are printed since JupyterLab and Colab drop alt texts of outputs; they are the alt text too.
+    The words are printed since JupyterLab drops the alt text of an output; they are the alt text too.
     """
     from IPython.display import display
 
