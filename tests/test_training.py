@@ -181,6 +181,16 @@ def test_kill_9_then_resume_gives_the_same_weights_bit_for_bit(tmp_path):
     assert notes_a["history"]["elbo"] == notes_b["history"]["elbo"]
 
 
+def test_a_model_with_a_frozen_weight_resumes_too(images, tmp_path):
+    path, runs = tmp_path / "c.safetensors", []
+    for model in (small_model(), KeyboardInterruptAfter(1).watch(small_model()), small_model()):
+        model.decoder[0].weight.requires_grad_(False)
+        checkpoint = {"checkpoint": path, "resume": True} if runs else {}
+        fit(model, images, **checkpoint)
+        runs.append(weights(model))
+    assert torch.equal(runs[0], runs[2])
+
+
 def test_resume_with_other_settings_or_model_is_refused(images, tmp_path):
     path = tmp_path / "c.safetensors"
     fit(small_model(), images, checkpoint=path)

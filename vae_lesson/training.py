@@ -186,7 +186,7 @@ def _restore(path, settings: dict, model, optimizer, schedule) -> History:
         raise ValueError(f"the weights in {path} do not fit this model: {error}") from error
     # The fused optimizer walks through memory, so its state must lie in memory as the weights do.
     for index, parameter in enumerate(model.parameters()):
-        for key, value in state[index].items():
+        for key, value in state.get(index, {}).items():  # none for a frozen weight
             if value.shape == parameter.shape:
                 state[index][key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
     optimizer.load_state_dict({"state": state, "param_groups": notes["optimizer"]})
