@@ -16,7 +16,48 @@ RIGHT = {
     "conv_size": lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1,
     "conv_parameters": lambda c_in, c_out, kernel: c_out * (c_in * kernel * kernel + 1),
     "log_mean_exp": lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w)),
+    "surprise_in_bits": lambda p: torch.log2(1 / p),
+    "image_information": lambda x, p: F.binary_cross_entropy(p.expand_as(x), x, reduction="none").sum(1),
+    "shannon_lengths": lambda p: torch.ceil(-torch.log2(p)),
+    "huffman_mean_length": lambda p: huffman(p),
+    "entropy": lambda p: torch.special.entr(p).sum(-1),
+    "mutual_information": lambda pxy: torch.xlogy(pxy, pxy / torch.outer(pxy.sum(1), pxy.sum(0))).sum(),
+    "pixel_score": lambda train, test: pixel_cost((train.sum(0) + 1) / (len(train) + 2), test).sum(1).mean(),
+    "gaussian_entropy": lambda log_var: 0.5 * (math.log(2 * math.pi * math.e) + log_var).sum(-1),
+    "kl": lambda p, q: torch.xlogy(p, p / q).sum(-1),
+    "gaussians_kl": lambda m, v, n, w: 0.5 * ((v - w).exp() + (m - n) ** 2 / w.exp() - 1 + w - v),
+    "kl_from_samples": lambda p, q: ((p - q).mean(), (p - q).std() / len(p) ** 0.5),
+    "best_gaussian": lambda x, p: ((p @ x), ((p @ x**2) - (p @ x) ** 2).sqrt()),
+    "posterior": lambda prior, like: prior * like / (like @ prior)[:, None],
+    "log_marginal": lambda log_pz, log_px: torch.logsumexp(log_pz + log_px, 1),
+    "effective_sample_size": lambda log_w: torch.softmax(log_w, 0).square().sum() ** -1,
+    "importance_sampled_log_px": lambda px, pz, q: torch.logsumexp(px + pz - q, 0) - math.log(len(q)),
+    "elbo_by_enumeration": lambda q, log_pz, log_px: (q * (log_px + log_pz - q.log())).sum(),
+    "linear_gaussian_posterior": lambda x, w, v: (w * x / (v + w**2), v / (v + w**2)),
+    "score_function_gradient": lambda f, eps, sigma, baseline: ((f - baseline) * eps).mean() / sigma,
+    "vae_elbo": lambda x, logits, mu, log_var: (x * logits - F.softplus(logits)).sum(-1) - kl_of(mu, log_var),
 }
+
+
+def huffman(p):
+    weights, bits = sorted(p.tolist()), 0.0
+    while len(weights) > 1:
+        bits += weights[0] + weights[1]
+        weights = sorted([weights[0] + weights[1], *weights[2:]])
+    return bits
+
+
+def pixel_cost(p, x):
+    return -(x * p.log() + (1 - x) * (1 - p).log())
+
+
+def kl_of(mu, log_var):
+    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1)
+
+
+def elbo_with(kl, x, logits):
+    return (x * logits - F.softplus(logits)).sum(-1) - kl
+
 
 WRONG = [
     ("nats_to_bits", lambda nats: nats * math.log(2), "multiplied by log 2"),
@@ -43,7 +84,121 @@ WRONG = [
     ("log_mean_exp", lambda log_w: log_w.mean(0), "estimates the ELBO"),
     ("log_mean_exp", lambda log_w: torch.logsumexp(log_w, 0), "- log K"),
     ("log_mean_exp", lambda log_w: log_w.exp().mean(0).log(), "underflows"),
+    ("surprise_in_bits", lambda p: p.log2(), "the sign"),
+    ("surprise_in_bits", lambda p: -p.log(), "these are nats"),
+    ("image_information", lambda x, p: pixel_cost(p, x).mean(1), "average over pixels"),
+    ("image_information", lambda x, p: F.binary_cross_entropy(p.expand_as(x), x), "not yet"),
+    ("image_information", lambda x, p: -pixel_cost(p, x).sum(1), "the sign"),
+    ("image_information", lambda x, p: -(x * p.log()).sum(1), "a black pixel has information too"),
+    ("image_information", lambda x, p: pixel_cost(p, x).sum(), "one value per image"),
+    ("shannon_lengths", lambda p: -p.log2(), "round up"),
+    ("shannon_lengths", lambda p: (-p.log2()).floor(), "Kraft sum above 1"),
+    ("shannon_lengths", lambda p: (-p.log2()).round(), "round up, always"),
+    ("shannon_lengths", lambda p: (-p.log()).ceil(), "use log2"),
+    ("huffman_mean_length", lambda p: -(p * p.log2()).sum(), "that is the entropy"),
+    ("huffman_mean_length", lambda p: (p * (-p.log2()).ceil()).sum(), "Shannon's lengths"),
+    ("huffman_mean_length", lambda p: huffman(p) - 1, "the last merge"),
+    ("entropy", lambda p: torch.xlogy(p, p).sum(-1), "needs a minus"),
+    ("entropy", lambda p: -(p * p.log()).sum(-1), "nan"),
+    ("entropy", lambda p: torch.special.entr(p).mean(-1), "averaged over the outcomes"),
+    ("entropy", lambda p: torch.special.entr(p).sum(), "one value per distribution"),
+    (
+        "mutual_information",
+        lambda p: torch.special.entr(p).sum() - torch.special.entr(p.sum(0)).sum(),
+        "H(X|Y)",
+    ),
+    ("mutual_information", lambda p: (p * (torch.outer(p.sum(1), p.sum(0)) / p).log()).sum(), "the sign"),
+    ("mutual_information", lambda p: torch.special.entr(p).sum(), "joint entropy"),
+    ("pixel_score", lambda a, b: pixel_cost((b.sum(0) + 1) / (len(b) + 2), b).sum(1).mean(), "no test"),
+    (
+        "pixel_score",
+        lambda a, b: pixel_cost((a.sum(0) + b.sum(0) + 1) / (len(a) + len(b) + 2), b).sum(1).mean(),
+        "you used the test images too",
+    ),
+    ("pixel_score", lambda a, b: pixel_cost((a.sum(0) + 1) / (len(a) + 2), b).mean(), "average over pixels"),
+    ("pixel_score", lambda a, b: -torch.xlogy(b, a.mean(0)).sum(1).mean(), "got probability 0"),
+    (
+        "gaussian_entropy",
+        lambda v: (0.5 * math.log(2 * math.pi * math.e) + v).sum(-1),
+        "log_var for log sigma",
+    ),
+    ("gaussian_entropy", lambda v: 0.5 * (math.log(2 * math.pi) + v).sum(-1), "the e is missing"),
+    (
+        "gaussian_entropy",
+        lambda v: 0.5 * (math.log(2 * math.pi * math.e) + v).mean(-1),
+        "average over latents",
+    ),
+    ("kl", lambda p, q: torch.xlogy(p, q / p).nan_to_num().sum(-1), "never positive"),
+    ("kl", lambda p, q: (p * (p / q).log()).sum(-1), "nan"),
+    ("kl", lambda p, q: torch.xlogy(q, q / p).sum(-1), "the direction"),
+    ("kl", lambda p, q: -(p * q.log()).sum(-1), "cross-entropy"),
+    ("kl", lambda p, q: torch.xlogy(p, p / q).mean(-1), "averaged over the outcomes"),
+    (
+        "gaussians_kl",
+        lambda m, v, n, w: 0.5 * ((w - v).exp() + (m - n) ** 2 / v.exp() - 1 + v - w),
+        "the direction",
+    ),
+    (
+        "gaussians_kl",
+        lambda m, v, n, w: 0.5 * ((2 * v - 2 * w).exp() + (m - n) ** 2 / (2 * w).exp() - 1) + w - v,
+        "log_var for log sigma",
+    ),
+    (
+        "gaussians_kl",
+        lambda m, v, n, w: 0.5 * ((v - w).exp() + (m - n) ** 2 / w.exp() + w - v),
+        "- 1 is missing",
+    ),
+    ("kl_from_samples", lambda p, q: ((p.exp() * (p - q)).mean(), (p - q).std() / 20), "by p again"),
+    ("kl_from_samples", lambda p, q: ((p - q).mean(), (p - q).std()), "the root of K"),
+    ("kl_from_samples", lambda p, q: ((q - p).mean(), (p - q).std() / 20), "the sign or the direction"),
+    ("best_gaussian", lambda x, p: (p @ x, p @ x**2 - (p @ x) ** 2), "root of the variance"),
+    ("best_gaussian", lambda x, p: (x.mean(), x.std()), "weight the outcomes"),
+    ("best_gaussian", lambda x, p: (x[p.argmax()], (p @ x**2 - (p @ x) ** 2).sqrt()), "covers all of p"),
+    ("posterior", lambda prior, like: prior * like, "that is the joint"),
+    ("posterior", lambda prior, like: like / like.sum(-1, keepdim=True), "the prior is missing"),
+    ("posterior", lambda prior, like: prior * like / (prior * like).sum(0), "not over the images x"),
+    ("log_marginal", lambda log_pz, log_px: (log_pz.exp() * log_px).sum(-1), "the log goes outside"),
+    ("log_marginal", lambda log_pz, log_px: torch.logsumexp(log_px, 1), "the prior is missing"),
+    ("log_marginal", lambda log_pz, log_px: torch.logsumexp(log_pz + log_px, 0), "not over the images x"),
+    ("log_marginal", lambda log_pz, log_px: -torch.logsumexp(log_pz + log_px, 1), "the sign"),
+    ("log_marginal", lambda log_pz, log_px: (log_pz + log_px).exp().sum(1).log(), "underflows"),
+    (
+        "effective_sample_size",
+        lambda log_w: log_w.exp().sum() ** 2 / log_w.exp().square().sum(),
+        "underflows",
+    ),
+    ("effective_sample_size", lambda log_w: torch.softmax(log_w, 0).square().sum(), "upside down"),
+    ("importance_sampled_log_px", lambda px, pz, q: (px + pz - q).mean(0), "estimates the ELBO"),
+    ("importance_sampled_log_px", lambda px, pz, q: torch.logsumexp(px + pz - q, 0), "- log K"),
+    ("importance_sampled_log_px", lambda px, pz, q: (px + pz).exp().mean(0).log(), "divide by q"),
+    ("importance_sampled_log_px", lambda px, pz, q: -(px + pz - q).exp().mean(0).log(), "not minus it"),
+    ("importance_sampled_log_px", lambda px, pz, q: (px + pz - q).exp().mean(0).log(), "underflows"),
+    (
+        "elbo_by_enumeration",
+        lambda q, pz, px: (q * (px - q.log() + torch.log_softmax(pz + px, 0))).sum(),
+        "not to the posterior",
+    ),
+    ("elbo_by_enumeration", lambda q, pz, px: (q * (px - pz + q.log())).sum(), "the sign"),
+    ("elbo_by_enumeration", lambda q, pz, px: (q * px - pz.exp() * (pz - q.log())).sum(), "the direction"),
+    ("elbo_by_enumeration", lambda q, pz, px: torch.logsumexp(pz + px, 0), "that is log p(x)"),
+    ("elbo_by_enumeration", lambda q, pz, px: -(q * (px + pz - q.log())).sum(), "minus the ELBO"),
+    ("linear_gaussian_posterior", lambda x, w, v: (x / w, v / w**2), "the prior is missing"),
+    ("linear_gaussian_posterior", lambda x, w, v: (w * x / (v + w**2), (v + w**2) / v), "precision"),
+    ("score_function_gradient", lambda f, eps, s, b: (f * eps / s).mean(), "subtract the baseline"),
+    ("score_function_gradient", lambda f, eps, s, b: ((f - b) * eps).mean(), "divide by sigma"),
+    ("score_function_gradient", lambda f, eps, s, b: ((f - b) * eps / s).sum(), "not a sum"),
+    ("vae_elbo", lambda x, y, m, v: (x * y - F.softplus(y)).mean(-1) - kl_of(m, v), "average over pixels"),
+    ("vae_elbo", lambda x, y, m, v: elbo_with(kl_of(m, v) / 6, x, y), "average over latents"),
+    ("vae_elbo", lambda x, y, m, v: elbo_with(kl_of(m, 2 * v), x, y), "as log sigma"),
+    ("vae_elbo", lambda x, y, m, v: elbo_with(kl_of(m, v) - v.sum(-1) / 2, x, y), "as log sigma"),
+    ("vae_elbo", lambda x, y, m, v: elbo_with(-kl_of(m, v), x, y), "subtract the KL"),
+    ("vae_elbo", lambda x, y, m, v: -elbo_with(kl_of(m, v), x, y), "that is -ELBO"),
+    ("vae_elbo", lambda x, y, m, v: elbo_with(kl_of(m, v), x, y).mean(), "averaged over the batch"),
 ]
+
+
+def test_every_judge_is_tried_with_a_right_answer():
+    assert set(RIGHT) == set(checks.__all__) - {"CORRECT", "NOT_ATTEMPTED"}
 
 
 @pytest.mark.parametrize("name", RIGHT)

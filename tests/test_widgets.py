@@ -52,6 +52,27 @@ def test_a_kept_figure_is_redrawn():
     assert (pixels_of(box.image.value) != before).any()
 
 
+def test_an_animated_figure_shows_what_a_full_drawing_shows():
+    def drawn(animated):
+        figure, axis = plt.subplots(figsize=(4, 3))
+        axis.set(title="title", xlim=(0, 1), ylim=(0, 1))
+        (line,) = axis.plot([], [], animated=animated)
+        (bar,) = axis.bar([0.5], [0.1], animated=animated)
+        text = axis.text(0.1, 0.9, "", animated=animated)
+        plt.close(figure)
+        for height in (0.9, 0.4):  # the second picture keeps nothing of the first
+            line.set_data([0, 1], [0, height])
+            bar.set_height(height)
+            text.set_text(f"{height}")
+            pixels = pixels_of(to_png(figure))
+        return pixels.astype(int)
+
+    difference = abs(drawn(True) - drawn(False))
+    # What is animated is drawn above the frame and not below it: only pixels of the frame may differ.
+    assert (difference.max(-1) > 0).mean() < 0.01
+    assert (drawn(True) < 250).any()
+
+
 def test_plain_text_is_the_sentence_and_marks_are_escaped():
     box = slide(lambda p: (torch.zeros(2, 2), "p < 1 & p > 0"), p=(0.0, 1.0, 0.1))
     assert repr(box) == "[p] p < 1 & p > 0"

@@ -2,9 +2,11 @@
 
 import base64
 import io
+import itertools
 import textwrap
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -65,6 +67,48 @@ def loss_curve(history, title: str) -> Figure:
             )  # fmt: skip
         axis.set(title=name, xlabel="epoch", ylabel="nats per image")
     axes[0].legend(frameon=False)
+    figure.suptitle(title, x=0.01, ha="left")
+    return _closed(figure)
+
+
+def lines(x, curves: dict, title: str, *, xlabel: str, ylabel: str, size: tuple = (6, 3.2)) -> Figure:
+    """Curves over one axis, told apart by dashes as well as by colour.  curves: name -> values like x."""
+    figure, axis = plt.subplots(figsize=size)
+    styles = itertools.cycle(("-", "--", ":", "-."))
+    for (name, values), style in zip(curves.items(), styles, strict=False):
+        axis.plot(np.asarray(x), np.asarray(values), linestyle=style, linewidth=2, label=name)
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if len(curves) > 1:
+        axis.legend(frameon=False)
+    return _closed(figure)
+
+
+def bars(groups: dict, names, title: str, *, ylabel: str, xlabel: str = "", size: tuple = (6, 3)) -> Figure:
+    """Bars side by side for each name, told apart by hatching too.  groups: label -> one value a name."""
+    figure, axis = plt.subplots(figsize=size)
+    width = 0.8 / len(groups)
+    for i, (label, values) in enumerate(groups.items()):
+        at = np.arange(len(names)) + (i - (len(groups) - 1) / 2) * width
+        axis.bar(
+            at, np.asarray(values), width, label=label, hatch=("", "//", "..", "xx")[i % 4], edgecolor="w"
+        )
+    axis.set_xticks(range(len(names)), [str(name) for name in names])
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if len(groups) > 1:
+        axis.legend(frameon=False)
+    return _closed(figure)
+
+
+def maps(pictures: dict, title: str, unit: str) -> Figure:
+    """Maps of a quantity side by side on one scale.  pictures: name -> (H, W); unit: of the colour bar."""
+    figure, axes = plt.subplots(1, len(pictures), figsize=(2.6 * len(pictures) + 0.8, 3), squeeze=False)
+    high = max(float(picture.max()) for picture in pictures.values())
+    low = min(0.0, *(float(picture.min()) for picture in pictures.values()))
+    for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
+        drawn = axis.imshow(np.asarray(picture), cmap="cividis", vmin=low, vmax=high)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(name, fontsize=11)
+    figure.colorbar(drawn, ax=list(axes[0]), label=unit, shrink=0.8)
     figure.suptitle(title, x=0.01, ha="left")
     return _closed(figure)
 

@@ -5,7 +5,9 @@ import io
 from collections.abc import Callable
 
 import ipywidgets
+import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
@@ -23,6 +25,8 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
 
     draw(name=value, ...) returns (picture, sentence): the picture is a matplotlib Figure or pixels,
     (H, W) or (H, W, 3), uint8 or float in [0, 1]; the sentence says what it shows, in plain text.
+    A Figure that is kept from move to move is fast when what moves was made with `animated=True`:
+    then all the rest, axes and labels, is drawn once.
     ranges: name=(lowest, highest, step); three ints give whole numbers.  Each starts in the middle.
     width: of the picture, in screen pixels.
     Returns a box with `.sliders` (name -> slider), `.image`, `.sentence` (a widget) and `.text`.
@@ -53,12 +57,12 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
 
 def to_png(picture) -> bytes:
     """A Figure or pixels as PNG.  Pixels: (H, W), (1, H, W) or (H, W, 3), uint8 or float in [0, 1]."""
-    file = io.BytesIO()
-    if isinstance(picture, Figure):
-        picture.savefig(file, format="png")
-        return file.getvalue()
     from PIL import Image
 
+    file = io.BytesIO()
+    if isinstance(picture, Figure):
+        Image.fromarray(_redrawn(picture)).save(file, "PNG", compress_level=1)
+        return file.getvalue()
     pixels = torch.as_tensor(picture).detach().cpu()
     if pixels.ndim == 3 and len(pixels) == 1:
         pixels = pixels[0]
@@ -70,6 +74,23 @@ def to_png(picture) -> bytes:
         pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     Image.fromarray(pixels.numpy()).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _redrawn(figure: Figure) -> np.ndarray:
+    """The figure's pixels (H, W, 3); what is not animated is drawn the first time only."""
+    if not isinstance(figure.canvas, FigureCanvasAgg):  # a closed figure has lost its canvas
+        FigureCanvasAgg(figure)
+    canvas = figure.canvas
+    moving, still = getattr(figure, "_vae_lesson_kept", ([], None))
+    if moving:
+        canvas.restore_region(still)
+    else:
+        canvas.draw()  # leaves out what is animated
+        moving = [artist for artist in figure.findobj() if artist.get_animated()]
+        figure._vae_lesson_kept = (moving, canvas.copy_from_bbox(figure.bbox))
+    for artist in moving:
+        figure.draw_artist(artist)
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _slider(name: str, low, high, step):

@@ -1,35 +1,17 @@
-"""Judges of the exercises: each tries a student's function on random inputs and answers in one line."""
+"""Judges of lessons 06 and 07: the parts of a VAE, the sizes of convolutions, log p(x) by sampling."""
 
-import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-NOT_ATTEMPTED = "not attempted yet"
-CORRECT = "correct"
-
-
-def nats_to_bits(attempt: Callable) -> str:
-    """attempt(nats: Tensor (N,)) -> the same information in bits (N,)."""
-    nats = torch.rand(5) * 100
-    return _judge(
-        attempt,
-        (nats,),
-        nats / math.log(2),
-        {
-            "you multiplied by log 2: a bit is smaller than a nat, so the number must grow": nats
-            * math.log(2),
-            "log 10 gives decimal digits; bits need log 2": nats / math.log(10),
-        },
-    )
+from vae_lesson.checks.judge import CORRECT, judge
 
 
 def reparameterize(attempt: Callable) -> str:
     """attempt(mu, log_var, eps), each (B, L) -> z (B, L)."""
     mu, log_var, eps = torch.randn(3, 7, 4)
-    return _judge(
+    return judge(
         attempt,
         (mu, log_var, eps),
         Normal(mu, (0.5 * log_var).exp()).icdf(Normal(0, 1).cdf(eps.double())).float(),
@@ -49,7 +31,7 @@ def log_px_given_z(attempt: Callable) -> str:
     x, logits = torch.bernoulli(torch.full((3, 784), 0.2)), torch.randn(3, 784) * 2
     per_pixel = Bernoulli(logits=logits).log_prob(x)
     truth = per_pixel.sum(-1)
-    return _judge(
+    return judge(
         attempt,
         (x, logits),
         truth,
@@ -74,7 +56,7 @@ def gaussian_kl(attempt: Callable) -> str:
     reverse = kl_divergence(Normal(0.0, 1.0), Normal(mu, std)).sum(-1)
     as_log_sigma = kl_divergence(Normal(mu, log_var.exp()), Normal(0.0, 1.0)).sum(-1)
     mixed_up = (0.5 * (mu**2 + log_var.exp() - 1) - log_var).sum(-1)
-    return _judge(
+    return judge(
         attempt,
         (mu, log_var),
         truth,
@@ -97,7 +79,7 @@ def conv_size(attempt: Callable) -> str:
     for size, kernel, stride, padding in cases:
         layer = torch.nn.Conv2d(1, 1, kernel, stride, padding)
         truth = layer(torch.zeros(1, 1, size, size)).shape[-1]
-        verdict = _judge(
+        verdict = judge(
             attempt,
             (size, kernel, stride, padding),
             torch.tensor(truth),
@@ -121,7 +103,7 @@ def conv_parameters(attempt: Callable) -> str:
     c_in, c_out, kernel = (int(n) for n in torch.randint(2, 9, (3,)))
     weights = c_in * c_out * kernel**2
     truth = sum(p.numel() for p in torch.nn.Conv2d(c_in, c_out, kernel).parameters())
-    return _judge(
+    return judge(
         attempt,
         (c_in, c_out, kernel),
         torch.tensor(truth),
@@ -142,7 +124,7 @@ def log_mean_exp(attempt: Callable) -> str:
     """attempt(log_w (K, B)) -> log of the mean weight of each image (B,): importance-sampled log p(x)."""
     log_w = torch.randn(50, 4, dtype=torch.float64) * 3 - 5
     truth = log_w.exp().mean(0).log()
-    verdict = _judge(
+    verdict = judge(
         attempt,
         (log_w,),
         truth,
@@ -156,42 +138,9 @@ def log_mean_exp(attempt: Callable) -> str:
     if verdict != CORRECT:
         return verdict
     far = log_w - 2000  # exp(-2000) is 0 in floating point, and log(0) is -inf
-    return _judge(
+    return judge(
         attempt,
         (far,),
         truth - 2000,
         {"exp() underflows for weights this small: use torch.logsumexp": far.exp().mean(0).log()},
     )
-
-
-def _judge(
-    attempt: Callable, inputs: tuple, truth: Tensor, slips: dict[str, Tensor], *, tolerance: float = 1e-4
-) -> str:
-    """One line: not attempted, correct, or a hint; slips maps a hint to what the slip would return."""
-    try:
-        result = attempt(*(value.clone() if isinstance(value, Tensor) else value for value in inputs))
-    except NotImplementedError:
-        return NOT_ATTEMPTED
-    except Exception as error:
-        return f"not yet: your function stopped with {type(error).__name__}: {error}"
-    if result is None or result is Ellipsis:
-        return NOT_ATTEMPTED
-    try:
-        result = torch.as_tensor(result)
-    except (TypeError, ValueError, RuntimeError):
-        return f"not yet: expected a tensor or a number, got {type(result).__name__}"
-    if _same(result, truth, tolerance):
-        return CORRECT
-    for hint, wrong in slips.items():
-        if _same(result, wrong, tolerance):
-            return f"not yet: {hint}"
-    if result.shape != truth.shape:
-        return f"not yet: expected shape {tuple(truth.shape)}, got {tuple(result.shape)}"
-    return (
-        f"not yet: expected {truth.flatten()[0].item():.4f} for the first value, "
-        f"got {result.flatten()[0].item():.4f}"
-    )
-
-
-def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance)

@@ -1,0 +1,61 @@
+"""The model of ten binary latents: a distribution, exact, and better than independent pixels."""
+
+import itertools
+
+import pytest
+import torch
+from torch.distributions import Bernoulli
+
+from vae_lesson.data import binarize
+from vae_lesson.exact import BinaryLatents, fit_binary_latents
+
+
+@pytest.fixture
+def small():
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    return BinaryLatents(draw(3, 5), draw(5))
+
+
+def test_probabilities_of_all_images_sum_to_one(small):
+    x = torch.tensor(list(itertools.product([0.0, 1.0], repeat=5)))
+    torch.testing.assert_close(small.log_px(x).exp().sum(), torch.tensor(1.0, dtype=torch.float64))
+
+
+def test_likelihood_agrees_with_torch_distributions(small):
+    x = torch.tensor([[1.0, 0, 0, 1, 1], [0, 0, 0, 0, 0]], dtype=torch.float64)
+    for s, state in enumerate(itertools.product([0.0, 1.0], repeat=3)):
+        z = torch.tensor(state[::-1], dtype=torch.float64)  # the first latent counts fastest
+        assert (small.states[s] == z).all()
+        truth = Bernoulli(logits=z @ small.W + small.b).log_prob(x).sum(-1)
+        torch.testing.assert_close(small.log_px_given_z(x)[:, s], truth)
+
+
+def test_prior_and_posterior_are_distributions_and_follow_bayes(small):
+    x = torch.tensor([[1.0, 0, 1, 1, 0]])
+    one = torch.tensor(1.0, dtype=torch.float64)
+    torch.testing.assert_close(small.log_pz.exp().sum(), one)
+    torch.testing.assert_close(small.log_posterior(x).exp().sum(), one)
+    joint = small.log_pz + small.log_px_given_z(x)
+    torch.testing.assert_close(small.log_posterior(x) + small.log_px(x)[:, None], joint)
+
+
+def test_fit_beats_independent_pixels_on_images_it_has_not_seen(mnist):
+    generator = torch.Generator().manual_seed(0)
+    train = binarize(mnist[0].images[:1500], generator=generator).flatten(1)
+    test = binarize(mnist[1].images[::50], generator=generator).flatten(1).double()
+    before = fit_binary_latents(train, epochs=0)
+    before.W *= 0  # one Bernoulli a pixel
+    model = fit_binary_latents(train, epochs=3)
+    assert model.log_px(test).mean() > before.log_px(test).mean() + 30
+    again = fit_binary_latents(train, epochs=3)
+    torch.testing.assert_close(again.W, model.W, rtol=1e-6, atol=1e-6)
+
+
+def test_bad_input_is_told():
+    with pytest.raises(
+        ValueError, match=r"images must be \(N, D\) in \{0, 1\}; got \(2, 784\) from 0 to 255"
+    ):
+        fit_binary_latents(torch.tensor([0.0, 255.0]).repeat_interleave(784).reshape(2, 784))
+    with pytest.raises(ValueError, match="2\\^40 states are too many"):
+        BinaryLatents(torch.zeros(40, 4), torch.zeros(4))

@@ -1,0 +1,65 @@
+"""Judges of the exercises: each tries a student's function on random inputs and answers in one line."""
+
+from vae_lesson.checks.coding import (
+    entropy,
+    gaussian_entropy,
+    huffman_mean_length,
+    image_information,
+    mutual_information,
+    nats_to_bits,
+    pixel_score,
+    shannon_lengths,
+    surprise_in_bits,
+)
+from vae_lesson.checks.divergence import best_gaussian, gaussians_kl, kl, kl_from_samples
+from vae_lesson.checks.inference import (
+    effective_sample_size,
+    elbo_by_enumeration,
+    importance_sampled_log_px,
+    linear_gaussian_posterior,
+    log_marginal,
+    posterior,
+    score_function_gradient,
+    vae_elbo,
+)
+from vae_lesson.checks.judge import CORRECT, NOT_ATTEMPTED
+from vae_lesson.checks.networks import (
+    conv_parameters,
+    conv_size,
+    gaussian_kl,
+    log_mean_exp,
+    log_px_given_z,
+    reparameterize,
+)
+
+__all__ = [
+    "CORRECT",
+    "NOT_ATTEMPTED",
+    "best_gaussian",
+    "conv_parameters",
+    "conv_size",
+    "effective_sample_size",
+    "elbo_by_enumeration",
+    "entropy",
+    "gaussian_entropy",
+    "gaussian_kl",
+    "gaussians_kl",
+    "huffman_mean_length",
+    "image_information",
+    "importance_sampled_log_px",
+    "kl",
+    "kl_from_samples",
+    "linear_gaussian_posterior",
+    "log_marginal",
+    "log_mean_exp",
+    "log_px_given_z",
+    "mutual_information",
+    "nats_to_bits",
+    "pixel_score",
+    "posterior",
+    "reparameterize",
+    "score_function_gradient",
+    "shannon_lengths",
+    "surprise_in_bits",
+    "vae_elbo",
+]
