@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import textwrap
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -97,6 +98,26 @@ def bars(groups: dict, names, title: str, *, ylabel: str, xlabel: str = "", size
     if len(groups) > 1:
         axis.legend(frameon=False)
     return _closed(figure)
+
+
+def bound_bar(log_px: float, low: float, title: str) -> tuple[Figure, Callable]:
+    """A kept figure for a slider: move(elbo, gap) sets a diamond at elbo and a hatched bar of length gap.
+
+    A black line stands at log_px; the axis begins at low.  Returns (figure, move).
+    """
+    figure, axis = plt.subplots(figsize=(5, 1.6))
+    axis.set(title=title, xlabel="nats per image", xlim=(low, 0), ylim=(-0.6, 0.6), yticks=[])
+    axis.axvline(log_px, color="black")
+    (bar,) = axis.barh([0], [1], color="C1", hatch="//", edgecolor="w", animated=True)
+    (diamond,) = axis.plot([], [], "D", markersize=11, color="C0", animated=True)
+
+    def move(elbo: float, gap: float) -> Figure:
+        diamond.set_data([elbo], [0])
+        bar.set_x(elbo)
+        bar.set_width(gap)
+        return figure
+
+    return _closed(figure), move
 
 
 def maps(pictures: dict, title: str, unit: str) -> Figure:
