@@ -100,10 +100,10 @@ def bars(groups: dict, names, title: str, *, ylabel: str, xlabel: str = "", size
     return _closed(figure)
 
 
-def bound_bar(log_px: float, low: float, title: str) -> tuple[Figure, Callable]:
-    """A kept figure for a slider: move(elbo, gap) sets a diamond at elbo and a hatched bar of length gap.
+def bound_bar(log_px: float, low: float, title: str) -> Callable:
+    """A kept figure for a slider.  Returns move(elbo, gap) -> Figure with a diamond and a hatched bar there.
 
-    A black line stands at log_px; the axis begins at low.  Returns (figure, move).
+    A black line stands at log_px; the axis begins at low.
     """
     figure, axis = plt.subplots(figsize=(5, 1.6))
     axis.set(title=title, xlabel="nats per image", xlim=(low, 0), ylim=(-0.6, 0.6), yticks=[])
@@ -117,7 +117,8 @@ def bound_bar(log_px: float, low: float, title: str) -> tuple[Figure, Callable]:
         bar.set_width(gap)
         return figure
 
-    return _closed(figure), move
+    _closed(figure)
+    return move
 
 
 def maps(pictures: dict, title: str, unit: str) -> Figure:

@@ -89,7 +89,7 @@ def kl_from_samples(attempt: Callable) -> str:
 
 
 def best_gaussian(attempt: Callable) -> str:
-    """attempt(x (N,), p (N,)) -> (mu, sigma) of the Gaussian q that minimises KL(p || q).
+    """attempt(x (N,), p (N,)) -> (mu, sigma) of the Gaussian q that minimises -sum p log q(x).
 
     x: outcomes, p: their probabilities.
     """
