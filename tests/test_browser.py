@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium: run 00, move its slider by keyboard, see the digit change.
+"""A real JupyterLab in a real Chromium: run a lesson, move its first slider by keyboard, see it change.
 
 Skipped where there is no Chromium, unless VAE_LESSON_BROWSER=required (as in .ci/run): then it fails.
 """
@@ -57,7 +57,7 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(lab):
+def chromium():
     assert BROWSER, "VAE_LESSON_BROWSER=required, but no Chromium is installed"
     from playwright.sync_api import sync_playwright
 
@@ -65,14 +65,25 @@ def page(lab):
         browser = playwright.chromium.launch(
             executable_path=BROWSER, args=["--no-sandbox", "--disable-background-networking"]
         )
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(120_000)
-        page.goto(f"{lab}/lab/tree/notebooks/00_start_here.ipynb")
-        yield page
+        yield browser
         browser.close()
 
 
-def test_run_all_then_move_the_slider_by_keyboard(page):
+@pytest.mark.parametrize(
+    "name, pixels, said_after",
+    [
+        (
+            "00_start_here",
+            [28, 28],
+            "Code (0.50, 0.00)",
+        ),  # a picture: 28 x 28 pixels, enlarged by the browser
+        ("05_elbo", [450, 144], "= -119.81 nats"),  # a kept figure
+    ],
+)
+def test_run_all_then_move_the_slider_by_keyboard(lab, chromium, name, pixels, said_after):
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(120_000)
+    page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb")
     page.get_by_text("| Idle").wait_for()  # a cell run before that is silently dropped
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
@@ -87,9 +98,10 @@ def test_run_all_then_move_the_slider_by_keyboard(page):
         page.keyboard.press("ArrowRight")
     page.wait_for_function("([img, src]) => img.src !== src", arg=[image.element_handle(), before])
     page.wait_for_function("text => document.querySelector('p[role=status]').innerText !== text", arg=said)
-    # A blob of 28 x 28 pixels, enlarged by the browser without blurring.
-    assert image.evaluate("img => [img.naturalWidth, img.naturalHeight]") == [28, 28]
+    assert said_after in page.locator("p[role=status]").first.inner_text()
+    assert image.evaluate("img => [img.naturalWidth, img.naturalHeight]") == pixels
     assert image.evaluate("img => getComputedStyle(img).imageRendering") == "pixelated"
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     if folder := os.environ.get("VAE_LESSON_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / "lab.png")
+        page.screenshot(path=Path(folder) / f"{name}.png")
+    page.close()
