@@ -83,7 +83,7 @@ def chromium():
 def test_run_all_then_move_the_slider_by_keyboard(lab, chromium, name, pixels, said_after):
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(120_000)
-    page.goto(f"{lab}/lab/tree/notebooks/{name}.ipynb")
+    page.goto(f"{lab}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb")  # a workspace without other tabs
     page.get_by_text("| Idle").wait_for()  # a cell run before that is silently dropped
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
