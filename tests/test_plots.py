@@ -6,6 +6,7 @@ import torch
 
 from vae_lesson import plots
 from vae_lesson.training import History
+from vae_lesson.widgets import to_png
 
 
 def test_tiles_stand_where_they_belong():
@@ -57,3 +58,32 @@ def test_figures_are_closed_so_that_a_notebook_shows_them_once(count):
     plots.digits(torch.rand(count, 1, 28, 28), "title")
     plots.rows_of_digits({"a": torch.rand(count, 1, 28, 28), "b": torch.rand(count, 1, 28, 28)}, "title")
     assert plt.get_fignums() == before
+
+
+LONG = "A title of the usual length of the lessons"
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda: plots.maps({"": torch.rand(28, 28)}, LONG, "nats"),
+        lambda: plots.maps({name: torch.rand(28, 28) for name in "abcd"}, LONG, "nats"),
+        lambda: plots.lines(range(5), {"a": torch.rand(5), "b": range(5)}, LONG, xlabel="x", ylabel="nats"),
+        lambda: plots.bars({"a": [1.0, 2.0]}, ["one", "two"], LONG, ylabel="nats", size=(5, 2.8)),
+        lambda: plots.bound_bar(-119.8, -280.0, LONG)(-146.6, 26.8),
+    ],
+)
+def test_no_title_label_or_legend_is_cut(figure):
+    plots.use_style()
+    figure = figure()
+    to_png(figure)  # lays it out
+    seen = figure.get_tightbbox()  # in inches
+    assert seen.x0 >= -0.02 and seen.y0 >= -0.02
+    assert seen.x1 <= figure.get_figwidth() + 0.02 and seen.y1 <= figure.get_figheight() + 0.02
+
+
+def test_curves_and_bars_show_the_values_they_are_given():
+    line = plots.lines([0, 1], {"a": [3.0, 4.0]}, "t", xlabel="x", ylabel="y").axes[0].lines[0]
+    assert line.get_ydata().tolist() == [3.0, 4.0]
+    bars = plots.bars({"a": [1.0, 2.0], "b": [3.0, 4.0]}, ["one", "two"], "t", ylabel="y").axes[0].patches
+    assert [bar.get_height() for bar in bars] == [1.0, 2.0, 3.0, 4.0]
