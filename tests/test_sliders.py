@@ -59,11 +59,18 @@ def worm(names, white):
 
 
 def grid_cost(names, L):
-    return [f"20^{L} = {20.0**L:.1e} points", "years" if L >= 10 else "for one picture"]
+    seconds = 20.0**L / 100_000
+    waiting = f"{seconds / 31_557_600:.1e} years" if L >= 10 else f"{seconds:,.4f} seconds"
+    return [f"20^{L} = {20.0**L:.1e} points", waiting]
 
 
 def mixture(names, position):
-    return [f"= {names['log_px'][0]:.2f} nats"]
+    likelihood, power = names["log_px_given_z"][0].numpy(), position**4
+    weights = np.exp(power * likelihood - (power * likelihood).max()) / 1024
+    log_Z = math.log(weights.sum()) + (power * likelihood).max()
+    # log q = log p(z) + power log p(x|z) - log Z, so the ELBO is (1 - power) E_q[log p(x|z)] + log Z
+    bound = (1 - power) * (weights @ likelihood) / weights.sum() + log_Z
+    return [f"ELBO {bound:.2f} (diamond)", f"= {names['log_px'][0]:.2f} nats"]
 
 
 def oracle(names, mu_q, sigma_q):

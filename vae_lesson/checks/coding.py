@@ -87,7 +87,7 @@ def huffman_mean_length(attempt: Callable) -> str:
         "that is the entropy: a code of whole bits is a little longer": Categorical(p).entropy()
         / math.log(2),
         "those are Shannon's lengths: correct but not the shortest code": -(p.log2().floor() @ p),
-        "merge the two smallest, not the two largest": _merged(p, largest=True),
+        "merge the two smallest, not the two largest": _merging_the_largest(p),
         "count the last merge too: it puts one bit in front of every symbol": truth - 1,
         "add the two merged probabilities at each merge; you seem to count merges": torch.tensor(
             4.0
@@ -179,11 +179,11 @@ def gaussian_entropy(attempt: Callable) -> str:
     return judge(attempt, (log_var,), truth, slips)
 
 
-def _merged(p: Tensor, *, largest: bool) -> Tensor:
-    """Sum of all merged weights when two weights at a time are merged."""
-    weights, total = sorted(p.tolist(), reverse=largest), 0.0
+def _merging_the_largest(p: Tensor) -> Tensor:
+    """What Huffman's sum would be, if the two largest weights were merged each time."""
+    weights, total = sorted(p.tolist(), reverse=True), 0.0
     while len(weights) > 1:
         merged = weights[0] + weights[1]
         total += merged
-        weights = sorted([*weights[2:], merged], reverse=largest)
+        weights = sorted([*weights[2:], merged], reverse=True)
     return torch.tensor(total, dtype=torch.float64)

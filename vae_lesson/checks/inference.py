@@ -31,12 +31,13 @@ def log_marginal(attempt: Callable) -> str:
     log_like = torch.randn(3, 8, dtype=torch.float64) * 3 - 5
     joint = log_pz + log_like
     truth = joint.exp().sum(-1).log()
+    without_prior = torch.logsumexp(log_like, -1)
     slips = {
         "the log goes outside the sum: this is the mean of log p(x|z), not the log of the mean": (
             (log_pz.exp() * log_like).sum(-1)
         ),
-        "the prior is missing: sum p(z) p(x|z), so add log p(z) before the logsumexp": _like_only(log_like),
-        "the prior is p(z) = exp(log_pz), and not the same for every z": _like_only(log_like) - math.log(8),
+        "the prior is missing: sum p(z) p(x|z), so add log p(z) before the logsumexp": without_prior,
+        "the prior is p(z) = exp(log_pz), and not the same for every z": without_prior - math.log(8),
         "sum over the latents z (the last dimension), not over the images x": torch.logsumexp(joint, 0),
         "one value per image, please: sum over z only": torch.logsumexp(joint.flatten(), 0),
         "the sign: log p(x) of a picture is negative, and so is what you should return": -truth,
@@ -48,10 +49,6 @@ def log_marginal(attempt: Callable) -> str:
         return verdict
     far = {"exp() underflows for numbers this small: use torch.logsumexp": torch.full_like(truth, -torch.inf)}
     return judge(attempt, (log_pz, log_like - 2000), truth - 2000, far)
-
-
-def _like_only(log_like: torch.Tensor) -> torch.Tensor:
-    return torch.logsumexp(log_like, -1)
 
 
 def effective_sample_size(attempt: Callable) -> str:
