@@ -123,7 +123,9 @@ def bound_bar(log_px: float, low: float, title: str) -> Callable:
 
 def maps(pictures: dict, title: str, unit: str) -> Figure:
     """Maps of a quantity side by side on one scale.  pictures: name -> (H, W); unit: of the colour bar."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(max(2.6 * len(pictures) + 0.8, 5), 3), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(pictures), figsize=(max(2.6 * len(pictures) + 0.8, 5), 3), squeeze=False
+    )
     high = max(float(picture.max()) for picture in pictures.values())
     low = min(0.0, *(float(picture.min()) for picture in pictures.values()))
     for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
