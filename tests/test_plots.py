@@ -1,5 +1,7 @@
 """Figures show the data they are given; numbers are read back from the Figure."""
 
+import math
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -70,6 +72,12 @@ LONG = "A title of the usual length of the lessons"
         lambda: plots.maps({name: torch.rand(28, 28) for name in "abcd"}, LONG, "nats"),
         lambda: plots.lines(range(5), {"a": torch.rand(5), "b": range(5)}, LONG, xlabel="x", ylabel="nats"),
         lambda: plots.bars({"a": [1.0, 2.0]}, ["one", "two"], LONG, ylabel="nats", size=(5, 2.8)),
+        lambda: plots.scale({"one": 1.0, "a rather long name": 500.0}, LONG, xlabel="nats"),
+        lambda: plots.named_curve([1, 2], [5, 3], ["β = 1", "β = 2"], LONG, xlabel="x", ylabel="nats"),
+        lambda: plots.posterior_ellipses(torch.randn(9, 2), torch.zeros(9, 2), torch.arange(9), LONG),
+        lambda: plots.posterior_maps(
+            [torch.rand(9, 9)] * 3, [(0, 1, 0, 1)] * 3, torch.rand(3, 2), torch.zeros(3, 2), "abc", LONG
+        ),
         lambda: plots.bound_bar(-119.8, -280.0, LONG)(-146.6, 26.8),
     ],
 )
@@ -87,3 +95,21 @@ def test_curves_and_bars_show_the_values_they_are_given():
     assert line.get_ydata().tolist() == [3.0, 4.0]
     bars = plots.bars({"a": [1.0, 2.0], "b": [3.0, 4.0]}, ["one", "two"], "t", ylabel="y").axes[0].patches
     assert [bar.get_height() for bar in bars] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_scales_and_named_curves_show_the_values_they_are_given():
+    axis = plots.scale({"low": 2.0, "high": 7.0}, "t", xlabel="nats", errors={"low": 0.5}).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["2.0", "7.0"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["low", "high"]
+    axis = plots.named_curve([1, 2], [5, 3], ["a", "b"], "t", xlabel="x", ylabel="y").axes[0]
+    assert [(text.get_text(), *text.xy) for text in axis.texts] == [("a", 1, 5), ("b", 2, 3)]
+
+
+def test_ellipses_stand_at_mu_with_the_width_of_sigma():
+    mu, log_var = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 2 * math.log(3)]])
+    *_, ellipse = plots.posterior_ellipses(mu, log_var, torch.tensor([4]), "t").axes[0].patches
+    assert ellipse.center == [1, -2] and ellipse.width == 2 and ellipse.height == pytest.approx(6)
+    picture = torch.zeros(5, 5)
+    axis = plots.posterior_maps([picture], [(0, 1, -1, 1)], mu, log_var, ["a 4"], "t").axes[0]
+    assert axis.images[0].get_extent() == [0, 1, -1, 1] and axis.images[0].origin == "lower"
+    assert [patch.height for patch in axis.patches] == pytest.approx([6, 12])
