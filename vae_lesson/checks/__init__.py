@@ -24,8 +24,10 @@ from vae_lesson.checks.inference import (
 )
 from vae_lesson.checks.judge import CORRECT, NOT_ATTEMPTED
 from vae_lesson.checks.networks import (
+    active_units,
     conv_parameters,
     conv_size,
+    free_bits,
     gaussian_kl,
     log_mean_exp,
     log_px_given_z,
@@ -35,12 +37,14 @@ from vae_lesson.checks.networks import (
 __all__ = [
     "CORRECT",
     "NOT_ATTEMPTED",
+    "active_units",
     "best_gaussian",
     "conv_parameters",
     "conv_size",
     "effective_sample_size",
     "elbo_by_enumeration",
     "entropy",
+    "free_bits",
     "gaussian_entropy",
     "gaussian_kl",
     "gaussians_kl",

@@ -144,3 +144,44 @@ def log_mean_exp(attempt: Callable) -> str:
         truth - 2000,
         {"exp() underflows for weights this small: use torch.logsumexp": far.exp().mean(0).log()},
     )
+
+
+def active_units(attempt: Callable) -> str:
+    """attempt(mu (N, L)) -> which latents are active, bool (L,): their mean varies by more than 0.01."""
+    scale = torch.tensor([1.0, 0.05, 0.15, 0.02, 0.7, 0.09])[torch.randperm(6)]
+    mu = torch.randn(500, 6)
+    mu = (mu - mu.mean(0)) / mu.std(0) * scale + torch.tensor([0.0, 2.0, 0.0, -3.0, 0.5, 0.0])
+    truth = scale**2 > 0.01
+    return judge(
+        attempt,
+        (mu,),
+        truth,
+        {
+            "the limit 0.01 is for the variance; you took the standard deviation": scale > 0.01,
+            "a mean far from 0 that never moves tells nothing of the image: subtract it (use the variance)": (
+                (mu**2).mean(0) > 0.01
+            ),
+            "the variance over the images (dimension 0), not over the latents": mu.var(1) > 0.01,
+            "asked is which latents are active, not how many": truth.sum(),
+            "asked is the comparison with 0.01, not the variance itself": mu.var(0),
+        },
+    )
+
+
+def free_bits(attempt: Callable) -> str:
+    """attempt(kl (L,), free) -> KL term of the objective: no latent is charged less than `free` nats."""
+    free = 0.25
+    kl = torch.cat([torch.rand(4) * 0.2, 0.3 + torch.rand(4)])[torch.randperm(8)]  # on both sides of it
+    truth = sum(max(value, free) for value in kl.tolist())
+    return judge(
+        attempt,
+        (kl, free),
+        torch.tensor(truth),
+        {
+            "the floor is for each latent: take the maximum first, then the sum": kl.sum().clamp(min=free),
+            "minimum and maximum are exchanged: the charge is at least `free`": kl.clamp(max=free).sum(),
+            "sum over the latents, not the mean": torch.tensor(truth / 8),
+            "one number, please: sum over the latents": kl.clamp(min=free),
+            "free bits are a floor, not a discount": (kl - free).clamp(min=0).sum(),
+        },
+    )
