@@ -38,7 +38,7 @@ class LinearGaussian:
         self.W = basis * torch.tensor([9.0, 5.0, 2.0], dtype=torch.float64)[:latent_dim]
         self.b = 0.1 * draw(784)
         self.log_var_x = torch.tensor(-1.3, dtype=torch.float64)
-        self.spoil = spoil
+        self.spoil, self.latent_dim = spoil, latent_dim
 
     def encode(self, x):
         x = x.flatten(1).double()

@@ -7,7 +7,8 @@ import torch
 from torch.distributions import Bernoulli
 
 from vae_lesson.data import binarize
-from vae_lesson.exact import BinaryLatents, fit_binary_latents
+from vae_lesson.exact import BinaryLatents, LatentGrid, fit_binary_latents
+from vae_lesson.models import ConvVAE, FeedforwardVAE
 
 
 @pytest.fixture
@@ -59,3 +60,36 @@ def test_bad_input_is_told():
         fit_binary_latents(torch.tensor([0.0, 255.0]).repeat_interleave(784).reshape(2, 784))
     with pytest.raises(ValueError, match="2\\^40 states are too many"):
         BinaryLatents(torch.zeros(40, 4), torch.zeros(4))
+
+
+def test_grid_agrees_with_adaptive_quadrature_and_with_sampling(digits):
+    torch.manual_seed(0)
+    model = FeedforwardVAE(2, hidden=20).eval()
+    grid = LatentGrid(model, spacing=0.1, reach=6)
+    x = digits[:4]
+    log_px = grid.log_px(x)
+    torch.testing.assert_close(log_px, LatentGrid(model, spacing=0.13, reach=7).log_px(x), rtol=0, atol=1e-4)
+    from vae_lesson.objectives import log_likelihood
+
+    sampled = log_likelihood(model, x, 100_000, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(sampled.double(), log_px, rtol=0, atol=0.02)
+
+
+def test_grid_of_a_decoder_that_ignores_z_gives_the_probability_of_coins(digits):
+    model = FeedforwardVAE(2, hidden=4).eval()
+    with torch.no_grad():
+        model.decoder[-1].weight.zero_()
+        model.decoder[-1].bias.copy_(torch.linspace(-2, 2, 784))
+    judge = Bernoulli(logits=torch.linspace(-2, 2, 784).double()).log_prob(digits[:3].flatten(1).double())
+    grid = LatentGrid(model, spacing=0.2)
+    torch.testing.assert_close(grid.log_px(digits[:3]), judge.sum(-1), rtol=0, atol=1e-3)
+    posterior = grid.posterior(digits[:3])  # is the prior
+    torch.testing.assert_close(posterior.sum(1), torch.ones(3).double())
+    torch.testing.assert_close(
+        posterior @ (grid.z.double() ** 2), torch.ones(3, 2).double(), rtol=0, atol=1e-3
+    )
+
+
+def test_grid_refuses_other_models():
+    with pytest.raises(ValueError, match="two latents and Bernoulli pixels; got 3 latents"):
+        LatentGrid(ConvVAE(3))

@@ -82,7 +82,7 @@ def test_bounds_grow_with_samples_towards_log_px(linear_gaussian, generator):
 def test_log_likelihood_of_a_bernoulli_model_equals_quadrature(digits, generator):
     """One latent: the integral over z is a sum over a fine grid."""
     torch.manual_seed(0)
-    model = FeedforwardVAE(1, hidden=(30,)).eval()
+    model = FeedforwardVAE(1, hidden=30).eval()
     x = digits[:5]
     z = torch.linspace(-8, 8, 4001).unsqueeze(-1)  # (4001, 1)
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_log_likelihood_of_a_bernoulli_model_equals_quadrature(digits, generator
 
 
 def test_terms_stand_per_image_and_add_up(digits):
-    model = FeedforwardVAE(3, hidden=(10,))
+    model = FeedforwardVAE(3, hidden=10)
     terms = objectives.elbo(model, digits[:7], beta=2.5)
     assert terms.elbo.shape == terms.log_px_given_z.shape == terms.kl.shape == (7,)
     torch.testing.assert_close(terms.elbo, terms.log_px_given_z - 2.5 * terms.kl)
@@ -104,7 +104,7 @@ def test_terms_stand_per_image_and_add_up(digits):
 
 def test_one_importance_sample_is_the_elbo_with_a_sampled_kl(digits):
     """Same z: the IWAE bound with K = 1 equals log p(x|z) + log p(z) - log q(z|x)."""
-    model = FeedforwardVAE(3, hidden=(10,))
+    model = FeedforwardVAE(3, hidden=10)
     seeded = lambda: torch.Generator().manual_seed(5)  # noqa: E731
     mu, log_var = model.encode(digits)
     z = model.reparameterize(mu, log_var, generator=seeded())
@@ -161,8 +161,66 @@ def test_evaluate_gives_means_and_standard_errors(linear_gaussian):
 
 
 def test_bad_numbers_of_samples_and_images_are_refused(digits):
-    model = ConvVAE(2, channels=(2, 4))
+    model = ConvVAE(2, channels=4)
     with pytest.raises(ValueError, match=r"samples \(K\) must be 1 or more; got 0"):
         objectives.log_likelihood(model, digits, 0)
     with pytest.raises(ValueError, match="need 2 images or more; got 1"):
         objectives.evaluate(model, digits[:1], samples=1)
+
+
+def test_iwae_terms_are_the_bound_and_the_terms_of_the_elbo(digits):
+    torch.manual_seed(0)
+    model = FeedforwardVAE(3, hidden=10)
+    seeded = lambda: torch.Generator().manual_seed(5)  # noqa: E731
+    terms = objectives.iwae_terms(model, digits, 4, generator=seeded())
+    torch.testing.assert_close(terms.elbo, objectives.iwae_bound(model, digits, 4, generator=seeded()))
+    mu, log_var = model.encode(digits)
+    q, prior = torch.distributions.Normal(mu, (0.5 * log_var).exp()), torch.distributions.Normal(0.0, 1.0)
+    torch.testing.assert_close(terms.kl, torch.distributions.kl_divergence(q, prior).sum(-1))
+    z = model.reparameterize(mu.expand(4, -1, -1), log_var.expand(4, -1, -1), generator=seeded())
+    pixels = torch.distributions.Bernoulli(logits=model.decode(z))
+    torch.testing.assert_close(terms.log_px_given_z, pixels.log_prob(digits).sum((2, 3, 4)).mean(0))
+    with pytest.raises(ValueError, match=r"no beta; got 0\.5"):
+        objectives.iwae_terms(model, digits, 4, beta=0.5)
+
+
+def test_usage_of_latents(digits):
+    """A model whose first latent follows the ink of the image, whose second is stuck away from the prior."""
+
+    class Made:
+        latent_dim, likelihood = 3, "bernoulli"
+
+        def encode(self, x):
+            ink = x.mean((1, 2, 3))
+            return torch.stack([10 * ink, 0 * ink + 2, 0 * ink], -1), torch.zeros(len(x), 3)
+
+    assert objectives.active_units(Made(), digits).tolist() == [True, False, False]
+    ink = digits.mean((1, 2, 3))
+    expected = torch.stack([50 * (ink**2).mean(), torch.tensor(2.0), torch.tensor(0.0)])
+    torch.testing.assert_close(objectives.kl_per_latent(Made(), digits), expected)
+
+
+def test_kl_per_latent_adds_up_to_the_kl_and_chunks_do_not_matter(digits, monkeypatch):
+    model = FeedforwardVAE(3, hidden=10)
+    whole = objectives.kl_per_latent(model, digits)
+    torch.testing.assert_close(whole.sum(), objectives.elbo(model, digits).kl.mean())
+    assert objectives.evaluate(model, digits, samples=2)["latents"] == 3
+    monkeypatch.setattr(objectives, "ROWS", 7)
+    torch.testing.assert_close(objectives.kl_per_latent(model, digits), whole)
+
+
+def test_free_bits_charge_each_latent_at_least_the_floor(digits):
+    torch.manual_seed(0)
+    model = FeedforwardVAE(3, hidden=10)
+    seeded = lambda: torch.Generator().manual_seed(5)  # noqa: E731
+    plain = objectives.elbo(model, digits, beta=0.5, generator=seeded())
+    free = objectives.free_bits_elbo(model, digits, 0.0, beta=0.5, generator=seeded())
+    torch.testing.assert_close(free.elbo.mean(), plain.elbo.mean())  # a floor of 0 changes nothing
+    torch.testing.assert_close(free.kl, plain.kl)
+    torch.testing.assert_close(free.log_px_given_z, plain.log_px_given_z)
+    per_latent = objectives.kl_per_latent(model, digits)
+    floor = per_latent.median().item()
+    charged = sum(max(value, floor) for value in per_latent.tolist())
+    free = objectives.free_bits_elbo(model, digits, floor, generator=seeded())
+    torch.testing.assert_close(free.elbo, plain.log_px_given_z - charged)
+    assert charged > per_latent.sum()
