@@ -17,7 +17,9 @@ def small_mnist(mnist, monkeypatch):
     train = data.Dataset("mnist", mnist[0].images[:10_400], mnist[0].labels[:10_400])
     test = data.Dataset("mnist", mnist[1].images[:40], mnist[1].labels[:40])
     monkeypatch.setattr(data, "load_dataset", lambda name: (train, test))
-    monkeypatch.setitem(cli.RECIPES, "feedforward", ("FeedforwardVAE", {"latent_dim": 2, "hidden": [16]}, 2))
+    monkeypatch.setitem(
+        cli.RECIPES, "feedforward", ("FeedforwardVAE", {"latent_dim": 2, "hidden": 16}, {"epochs": 2})
+    )
 
 
 def test_train_then_evaluate(small_mnist, tmp_path, capsys):
@@ -83,7 +85,7 @@ def test_interrupted_training_is_continued(small_mnist, tmp_path, capsys, monkey
     [
         (
             ["evaluate", "resnet"],
-            "no checkpoint at resnet; shipped models are cnn, feedforward, feedforward-2d",
+            f"no checkpoint at resnet; shipped models are {', '.join(checkpoints.shipped_names())}",
         ),
         (["train", "feedforward", "--epochs", "-1"], "epochs must be 0 or more; got -1"),
         (["evaluate", "feedforward", "--samples", "0"], "samples (K) must be 1 or more; got 0"),
@@ -98,7 +100,8 @@ def test_errors_are_one_line_and_status_1(arguments, message, capsys, tmp_path, 
 def test_figures_are_rebuilt_from_the_shipped_weights(tmp_path, capsys):
     assert cli.main(["figures", "--folder", str(tmp_path)]) == 0
     made = {path.name for path in tmp_path.iterdir()}
-    assert made == {path.name for path in cli.FIGURES.iterdir()}
+    by_benchmark = {"cost.png"}  # tests/benchmarks/cost.py draws it
+    assert made | by_benchmark == {path.name for path in cli.FIGURES.iterdir()}
     assert all(path.stat().st_size < 400_000 for path in cli.FIGURES.iterdir())
 
 
@@ -117,3 +120,53 @@ def test_doctor_names_what_is_broken(monkeypatch, capsys, tmp_path):
     shown = capsys.readouterr().out
     assert "PROBLEM  data:" in shown and "is damaged" in shown and "ok       weights" in shown
     assert "Run the first command of README.md again" in shown
+
+
+def test_fine_tuning_starts_from_a_file_and_remembers_both_commands(small_mnist, tmp_path, capsys):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    assert cli.main(["train", "feedforward", "--out", str(first), "--samples", "2"]) == 0
+    tune = [
+        "train",
+        "feedforward",
+        "--start",
+        str(first),
+        "--iwae",
+        "3",
+        "--epochs",
+        "1",
+        "--peak-lr",
+        "1e-4",
+    ]
+    assert cli.main([*tune, "--out", str(second), "--samples", "2"]) == 0
+    notes = checkpoints.describe(second)
+    assert notes["command"] == (
+        "python -m vae_lesson train feedforward; then python -m vae_lesson train feedforward "
+        f"--epochs 1 --peak-lr 0.0001 --iwae 3 --start {first}"
+    )
+    assert len(notes["history"]["elbo"]) == 3 and notes["training"]["objective"] == "iwae_terms(samples=3)"
+    before, after = (checkpoints.load(path).state_dict() for path in (first, second))
+    change = max((after[name] - before[name]).abs().max().item() for name in before)
+    assert 0 < change < 1e-2  # a few steps of 1e-4 away from where it started
+
+
+def test_summary_tells_what_the_header_holds_and_computes_nothing(small_mnist, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "m.safetensors"
+    cli.main(["train", "feedforward", "--out", str(out), "--samples", "2"])
+    monkeypatch.setattr(cli, "_evaluate", lambda *_: pytest.fail("summary must not score"))
+    capsys.readouterr()
+    assert cli.main(["summary", str(out)]) == 0
+    shown = capsys.readouterr().out
+    for word in (
+        "K = 2",
+        "binarisation dynamic",
+        "2 epochs of 400 images",
+        "active units",
+        "of 2 latents",
+        "-ELBO",
+    ):
+        assert word in shown
+    checkpoints.save(checkpoints.load(out), tmp_path / "bare.safetensors")
+    assert cli.main(["summary", str(tmp_path / "bare.safetensors")]) == 0
+    assert "none yet" in capsys.readouterr().out
+    assert cli.main(["summary"]) == 0
+    assert capsys.readouterr().out.count("model  ") == len(checkpoints.shipped_names())

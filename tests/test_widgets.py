@@ -102,3 +102,19 @@ def test_pixels_keep_their_values():
     assert (pixels_of(to_png(colour.numpy())) == colour.numpy()).all()
     with pytest.raises(ValueError, match=r"pixels of shape \(H, W\) or \(H, W, 3\); got \(2, 3, 4, 5\)"):
         to_png(torch.zeros(2, 3, 4, 5))
+
+
+def test_live_curves_follow_the_history():
+    from vae_lesson.training import History
+    from vae_lesson.widgets import LiveCurves
+
+    live = LiveCurves("Training")
+    assert repr(live) == "[live curves: Training]" and bytes(live.image.value) == b""
+    history = History(elbo=[-200.0], log_px_given_z=[-190.0], kl=[10.0])
+    live(history)
+    first = bytes(live.image.value)
+    assert first.startswith(b"\x89PNG") and "After epoch 1: ELBO -200.0 = -190.0" in live.sentence.value
+    for values, new in ((history.elbo, -150.0), (history.log_px_given_z, -138.0), (history.kl, 12.0)):
+        values.append(new)
+    live(history)
+    assert bytes(live.image.value) != first and "After epoch 2: ELBO -150.0" in live.sentence.value

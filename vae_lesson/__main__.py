@@ -1,17 +1,25 @@
-"""python -m vae_lesson train | evaluate | figures | doctor"""
+"""python -m vae_lesson train | evaluate | summary | figures | doctor"""
 
 import argparse
 import dataclasses
+import functools
 import inspect
 import json
 import sys
 from pathlib import Path
 
-RECIPES = {  # what the notebooks train: class, its arguments, epochs
-    "feedforward": ("FeedforwardVAE", {"latent_dim": 20}, 30),
-    "feedforward-2d": ("FeedforwardVAE", {"latent_dim": 2}, 30),
-    "cnn": ("ConvVAE", {"latent_dim": 32}, 18),
+BETAS = (0.1, 0.25, 0.5, 1, 2, 4, 10)
+SMALL = ("FeedforwardVAE", {"latent_dim": 16, "hidden": 100})
+RECIPES = {  # what the notebooks train or load: class, its arguments, settings of `fit`
+    "feedforward": ("FeedforwardVAE", {"latent_dim": 40}, {"epochs": 20}),
+    "feedforward-2d": ("FeedforwardVAE", {"latent_dim": 2}, {"epochs": 20}),
+    "cnn": ("ConvVAE", {"latent_dim": 32}, {"epochs": 16, "peak_lr": 6e-3}),
+} | {
+    "no-warm-up": (*SMALL, {"epochs": 8}),
+    "free-bits": (*SMALL, {"epochs": 8, "free_bits": 0.1}),
+    **{f"beta-{beta}": (*SMALL, {"epochs": 8, "beta": beta, "warmup_epochs": 4}) for beta in BETAS},
 }
+TOLD = ("epochs", "batch_size", "seed", "peak_lr", "beta", "warmup_epochs", "binarization")  # in the header
 BINARIZATION = "dynamic (one Bernoulli sample of the test set, seed 0)"
 FIGURES = Path(__file__).parents[1] / "figures"
 
@@ -30,48 +38,58 @@ def train(arguments) -> int:
     """Train on MNIST, choose nothing by the test set, save half-precision weights with their test scores."""
     import torch
 
-    from vae_lesson import checkpoints, data, training
+    from vae_lesson import checkpoints, data, objectives, training
 
     name = arguments.model
-    kind, config, epochs = RECIPES[name]
+    kind, config, recipe = RECIPES[name]
     out = arguments.out or Path(f"{name}.safetensors")
     unfinished = out.with_suffix(".unfinished.safetensors")
     if out.exists():
         raise ValueError(f"{out} exists: move it, or name another file with --out")
     if unfinished.exists() and not arguments.resume:
         raise ValueError(f"{unfinished} exists: continue it with --resume, or delete it to start again")
-    settings = {"epochs": epochs if arguments.epochs is None else arguments.epochs, "seed": arguments.seed}
-    torch.manual_seed(arguments.seed)  # for the first weights; `fit` has its own seed
+    changed = {
+        key: value
+        for key in ("epochs", "seed", "peak_lr", "iwae", "start")
+        if (value := getattr(arguments, key)) is not None
+    }
+    options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
+    command = f"python -m vae_lesson train {name}{options}"
+    settings = recipe | {key: changed[key] for key in ("epochs", "seed", "peak_lr") if key in changed}
+    if floor := settings.pop("free_bits", None):
+        settings["objective"] = functools.partial(objectives.free_bits_elbo, floor=floor)
+    if arguments.iwae:
+        settings["objective"] = functools.partial(objectives.iwae_terms, samples=arguments.iwae)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = checkpoints.ARCHITECTURES[kind](**config).to(device)
+    torch.manual_seed(settings.get("seed", 0))  # for the first weights; `fit` has its own seed
+    model, before = checkpoints.ARCHITECTURES[kind](**config), {}
+    if arguments.start:
+        model, before = checkpoints.load(arguments.start), checkpoints.describe(arguments.start)
     training_set, validation = data.load_dataset("mnist")[0].split()
     history = training.fit(
-        model, training_set.images, validation=validation.images,
+        model.to(device), training_set.images, validation=validation.images,
         checkpoint=unfinished, resume=arguments.resume, **settings,
     )  # fmt: skip
     if history.interrupted:
         print(f"To continue: repeat the command with --resume (it reads {unfinished})")
         return 130
-    changed = [
-        f"--{key} {settings[key]}"
-        for key, usual in (("epochs", epochs), ("seed", 0))
-        if settings[key] != usual
-    ]
-    defaults = {name: value.default for name, value in inspect.signature(training.fit).parameters.items()}
-    settings |= {
-        name: defaults[name] for name in ("batch_size", "peak_lr", "beta", "warmup_epochs", "binarization")
-    }
+    defaults = {key: value.default for key, value in inspect.signature(training.fit).parameters.items()}
+    told = {key: settings.get(key, defaults[key]) for key in TOLD}
+    told["objective"] = training.name_of(settings.get("objective", objectives.elbo))
     notes = {
-        "command": " ".join(["python -m vae_lesson train", name, *changed]),
-        "training": {**settings, "images": len(training_set), "device": device},
-        "history": dataclasses.asdict(history),
+        "command": f"{before['command']}; then {command}" if before else command,
+        "training": {**told, "images": len(training_set), "device": device},
+        "history": {
+            key: before["history"][key] + value if before and isinstance(value, list) else value
+            for key, value in dataclasses.asdict(history).items()
+        },
     }
     checkpoints.save(model, out, half=True, **notes)
     unfinished.unlink(missing_ok=True)
     print(f"trained in {sum(history.seconds):.0f} s; saved {out}; scoring it on the test set")
     scores = _evaluate(checkpoints.load(out).to(device), arguments.samples)
     checkpoints.annotate(out, scores=scores)
-    print(_in_words(out, scores))
+    print(_in_words(out, checkpoints.describe(out)))
     return 0
 
 
@@ -88,7 +106,17 @@ def evaluate(arguments) -> int:
     scores = _evaluate(model.to("cuda" if torch.cuda.is_available() else "cpu"), arguments.samples)
     if arguments.save:
         checkpoints.annotate(path, scores=scores)
-    print(json.dumps({"file": str(path), **scores}) if arguments.json else _in_words(path, scores))
+    notes = checkpoints.describe(path) | {"scores": scores}
+    print(json.dumps({"file": str(path), **scores}) if arguments.json else _in_words(path, notes))
+    return 0
+
+
+def summary(arguments) -> int:
+    """The tables that were saved with the weights; computes nothing."""
+    from vae_lesson import checkpoints
+
+    for path in arguments.files or [checkpoints.shipped(name) for name in checkpoints.shipped_names()]:
+        print(_in_words(path, checkpoints.describe(path)))
     return 0
 
 
@@ -101,22 +129,44 @@ def _evaluate(model, samples: int) -> dict:
     return {"data": "MNIST test", "binarization": BINARIZATION, **scores}
 
 
-def _in_words(path, scores: dict) -> str:
-    return (
-        f"{path}: {scores['data']}, {scores['images']:,} images, binarisation {scores['binarization']}\n"
-        f"  -ELBO      {scores['negative_elbo']:.2f} nats per image "
-        f"(standard error over images {scores['negative_elbo_standard_error']:.2f})\n"
-        f"  -log p(x)  {scores['negative_log_likelihood']:.2f} nats per image "
-        f"(standard error {scores['negative_log_likelihood_standard_error']:.2f}; "
-        f"importance sampling, K = {scores['samples']})"
+def _in_words(path, notes: dict) -> str:
+    """The summary table of a model, from its header."""
+    lines = [f"{path}"]
+    if notes.get("architecture"):
+        name, config = notes["architecture"]
+        lines += [f"  model         {name}({', '.join(f'{k}={v!r}' for k, v in config.items())})"]
+    if "history" in notes:
+        history, training = notes["history"], notes["training"]
+        lines += [
+            f"  training      {len(history['elbo'])} epochs of {training['images']:,} images in "
+            f"{sum(history['seconds']):.0f} s on {training.get('device', 'cpu')}, beta {training['beta']}, "
+            f"binarisation {training['binarization']}",
+            f"  made by       {notes.get('command', 'unknown')}",
+        ]
+    scores = notes.get("scores")
+    if not scores:
+        return "\n".join([*lines, "  scores        none yet: python -m vae_lesson evaluate FILE --save"])
+    lines += [f"  scored on     {scores['data']}, {scores['images']:,} images, {scores['binarization']}"]
+    rows = (
+        ("-ELBO", "negative_elbo", "one sample of z"),
+        ("  -log p(x|z)", "negative_log_px_given_z", "reconstruction"),
+        ("  KL", "kl", "closed form"),
+        ("-log p(x)", "negative_log_likelihood", f"importance sampling, K = {scores['samples']}"),
     )
+    for label, key, how in rows:
+        error = scores.get(f"{key}_standard_error")
+        within = f", standard error over images {error:.2f}" if error is not None else ""
+        lines.append(f"  {label:13} {scores[key]:7.2f} nats per image ({how}{within})")
+    if "active_units" in scores:
+        lines.append(f"  active units  {scores['active_units']} of {scores['latents']} latents")
+    return "\n".join(lines)
 
 
 def figures(arguments) -> int:
     """Rebuild the README's pictures from the shipped weights."""
     import torch
 
-    from vae_lesson import checkpoints, data, plots
+    from vae_lesson import checkpoints, data, objectives, plots
 
     plots.use_style()
     test = data.load_dataset("mnist")[1]
@@ -132,6 +182,15 @@ def figures(arguments) -> int:
         with torch.no_grad():
             mu, _ = model.encode(x)
         made[f"{name}_latent_pca"] = plots.latent_pca(mu, labels, f"{name}: latent means of test digits")
+    x = data.binarize(test.images, "static")
+    generator = torch.Generator().manual_seed(0)
+    family = [checkpoints.pretrained(f"beta-{beta}") for beta in BETAS]
+    terms = [objectives.elbo_in_chunks(model, x, generator=generator) for model in family]
+    made["rate_distortion"] = plots.named_curve(
+        [t.kl.mean().item() for t in terms], [-t.log_px_given_z.mean().item() for t in terms],
+        [f"β = {beta}" for beta in BETAS], "Rate and distortion of seven small VAEs",
+        xlabel="rate: KL, nats per image", ylabel="distortion: -log p(x|z), nats per image",
+    )  # fmt: skip
     flat = checkpoints.pretrained("feedforward-2d")
     with torch.no_grad():
         images = flat.pixels(flat.decode(plots.plane(20, reach=2.5)))
@@ -158,17 +217,23 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", help="train on MNIST; the defaults are what the notebook trains")
     command.add_argument("model", choices=RECIPES)
     command.add_argument("--epochs", type=int)
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--peak-lr", type=float, help="highest learning rate of the one-cycle schedule")
+    command.add_argument("--start", type=Path, metavar="FILE", help="begin with the weights of this file")
+    command.add_argument("--iwae", type=int, metavar="K", help="train on the K-sample IWAE bound")
     command.add_argument("--out", type=Path, help="a .safetensors file (default: MODEL.safetensors)")
     command.add_argument("--resume", action="store_true", help="continue an interrupted training")
     command.add_argument("--samples", type=int, default=100, help="K of the final score (default: 100)")
     command.set_defaults(command=train)
     command = commands.add_parser("evaluate", help="score a file on the whole MNIST test set")
     command.add_argument("file", help="a .safetensors file or the name of a shipped model")
-    command.add_argument("--samples", type=int, default=500, help="importance samples K (default: 500)")
+    command.add_argument("--samples", type=int, default=200, help="importance samples K (default: 200)")
     command.add_argument("--json", action="store_true", help="one line for machines")
     command.add_argument("--save", action="store_true", help="write the scores into the file's header")
     command.set_defaults(command=evaluate)
+    command = commands.add_parser("summary", help="what each file tells of its training and scores")
+    command.add_argument("files", nargs="*", type=Path, help="default: the shipped models")
+    command.set_defaults(command=summary)
     command = commands.add_parser("figures", help="rebuild figures/ from the shipped weights")
     command.add_argument("--folder", type=Path, default=FIGURES)
     command.set_defaults(command=figures)

@@ -1,7 +1,5 @@
 """The two VAEs: encode(x) -> mu, log_var of q(z|x) and decode(z) -> logits (or means) of p(x|z)."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -110,96 +108,108 @@ class VAE(nn.Module):
 
 
 class FeedforwardVAE(VAE):
-    """VAE of fully connected layers; the decoder has the encoder's hidden sizes in reverse."""
+    """VAE of fully connected layers with residual blocks; the decoder mirrors the encoder.
+
+    hidden: width of the hidden layer.  blocks: residual blocks on each side, 0 for a plain 784-hidden-L net.
+    """
 
     def __init__(
-        self,
-        latent_dim: int = 20,
-        *,
-        hidden: tuple[int, ...] = (400, 400),
-        likelihood: str = "bernoulli",
+        self, latent_dim: int = 40, *, hidden: int = 400, blocks: int = 2, likelihood: str = "bernoulli"
     ):
         super().__init__(latent_dim, likelihood)
-        self.config = {"latent_dim": latent_dim, "hidden": list(hidden), "likelihood": likelihood}
-        self.encoder = nn.Sequential(nn.Flatten(), *_mlp([PIXELS, *hidden, 2 * latent_dim]))
-        self.decoder = nn.Sequential(*_mlp([latent_dim, *reversed(hidden), PIXELS]))
+        if hidden < 1 or blocks < 0:
+            raise ValueError(f"hidden must be 1 or more, blocks 0 or more; got {hidden} and {blocks}")
+        self.config = {
+            "latent_dim": latent_dim,
+            "hidden": hidden,
+            "blocks": blocks,
+            "likelihood": likelihood,
+        }
+        self.encoder = nn.Sequential(
+            nn.Flatten(),  # (B, 784)
+            nn.Linear(PIXELS, hidden),
+            *[Residual(nn.SiLU(), nn.Linear(hidden, hidden)) for _ in range(blocks)],
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * latent_dim),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            *[Residual(nn.SiLU(), nn.Linear(hidden, hidden)) for _ in range(blocks)],
+            nn.SiLU(),
+            nn.Linear(hidden, PIXELS),
+        )
 
 
 class ConvVAE(VAE):
-    """Convolutional VAE: 28x28 -> 14x14 -> 7x7 -> one hidden layer -> latent, and back.
+    """Convolutional VAE: squares of 4x4 pixels -> 7x7 places with `channels` features -> latent, and back.
 
-    channels: of the 14x14 stage and of the 7x7 stage.  hidden: size of the fully connected layer.
+    channels: features of a place.  blocks: residual blocks on each side.  hidden: width of the linear layer.
     """
 
     def __init__(
         self,
         latent_dim: int = 32,
         *,
-        channels: tuple[int, int] = (16, 32),
+        channels: int = 32,
+        blocks: int = 1,
         hidden: int = 256,
         likelihood: str = "bernoulli",
     ):
         super().__init__(latent_dim, likelihood)
-        if len(channels) != 2 or min(*channels, hidden) < 1:
-            raise ValueError(f"channels (two) and hidden must be 1 or more; got {channels} and {hidden}")
+        if min(channels, hidden) < 1 or blocks < 0:
+            raise ValueError(
+                "channels and hidden must be 1 or more, blocks 0 or more; "
+                f"got {channels}, {hidden} and {blocks}"
+            )
         self.config = {
             "latent_dim": latent_dim,
-            "channels": list(channels),
+            "channels": channels,
+            "blocks": blocks,
             "hidden": hidden,
             "likelihood": likelihood,
         }
-        c, d = channels
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(2),  # (B, 4, 14, 14): each 2x2 square becomes four channels
-            nn.Conv2d(4, c, 3, padding=1),  # (B, c, 14, 14)
+            nn.PixelUnshuffle(4),  # (B, 16, 7, 7): each 4x4 square becomes sixteen channels
+            nn.Conv2d(16, channels, 3, padding=1),  # (B, C, 7, 7)
+            *[_conv_block(channels) for _ in range(blocks)],
             nn.SiLU(),
-            nn.Conv2d(c, d, 2, stride=2),  # (B, d, 7, 7)
-            Residual(d),
-            nn.SiLU(),
-            nn.Flatten(),  # (B, d * 49)
-            nn.Linear(d * 49, hidden),
+            nn.Flatten(),  # (B, C * 49)
+            nn.Linear(channels * 49, hidden),
             nn.SiLU(),
             nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, d * 49),
-            nn.Unflatten(1, (d, 7, 7)),
-            Residual(d),
+            nn.Linear(hidden, channels * 49),
+            nn.Unflatten(1, (channels, 7, 7)),
+            *[_conv_block(channels) for _ in range(blocks)],
             nn.SiLU(),
-            nn.ConvTranspose2d(d, c, 2, stride=2),  # (B, c, 14, 14)
-            nn.SiLU(),
-            nn.Conv2d(c, 4, 3, padding=1),
-            nn.PixelShuffle(2),  # (B, 1, 28, 28): four channels become 2x2 squares again
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.PixelShuffle(4),  # (B, 1, 28, 28): sixteen channels become 4x4 squares again
         )
-        self.to(memory_format=torch.channels_last)  # 1.5 to 2.5 times faster convolutions on a CPU
+        self.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
 
 
 class Residual(nn.Module):
-    """x + f(x), with f two convolutions (3x3, then 1x1); keeps the shape (B, C, H, W)."""
+    """x + f(x), where f runs the given layers and keeps the shape.  Source: He et al. 2016."""
 
-    def __init__(self, channels: int):
+    def __init__(self, *layers: nn.Module):
         super().__init__()
-        self.f = nn.Sequential(
-            nn.SiLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(channels, channels, 1),
-        )
+        self.f = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.f(x)
 
 
-def _mlp(sizes: list[int]) -> list[nn.Module]:
-    """Linear layers of these sizes with a tanh between two of them, none after the last."""
-    if min(sizes) < 1:
-        raise ValueError(f"layer sizes must be 1 or more; got {sizes}")
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), nn.Tanh()]
-    return layers[:-1]
+def _conv_block(channels: int) -> Residual:
+    """A residual block of two convolutions, 3x3 then 1x1; keeps the shape (B, C, H, W)."""
+    return Residual(
+        nn.SiLU(),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(channels, channels, 1),
+    )
 
 
 def _check_images(x: Tensor, likelihood: str) -> None:

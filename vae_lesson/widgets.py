@@ -10,6 +10,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from vae_lesson import plots
+
 PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
 
 
@@ -53,6 +55,31 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
     for slider in box.sliders.values():
         slider.observe(update, names="value")
     return box
+
+
+class LiveCurves(ipywidgets.VBox):
+    """The loss curve of a running training: `fit(..., on_epoch=LiveCurves(title))`, shown before it starts.
+
+    `.image` is redrawn after each epoch, `.sentence` says the last values in words.
+    """
+
+    def __init__(self, title: str = "Training", width: int = 900):
+        self.title = title
+        self.image, self.sentence = (
+            ipywidgets.Image(format="png", width=width),
+            ipywidgets.HTML("no epoch yet"),
+        )
+        super().__init__([self.image, self.sentence])
+
+    def __call__(self, history) -> None:
+        self.image.value = to_png(plots.loss_curve(history, self.title))
+        self.sentence.value = (
+            f'<p role="status">After epoch {len(history.elbo)}: ELBO {history.elbo[-1]:.1f} = '
+            f"{history.log_px_given_z[-1]:.1f} (reconstruction) - {history.kl[-1]:.1f} (KL) nats</p>"
+        )
+
+    def __repr__(self) -> str:
+        return f"[live curves: {self.title}]"
 
 
 def to_png(picture) -> bytes:
