@@ -78,6 +78,7 @@ LONG = "A title of the usual length of the lessons"
         lambda: plots.posterior_maps(
             [torch.rand(9, 9)] * 3, [(0, 1, 0, 1)] * 3, torch.rand(3, 2), torch.zeros(3, 2), "abc", LONG
         ),
+        lambda: plots.growth({"n": {10: 1.0, 20: 2.0}, "K": {1: 1.0, 500: 9.0}}, LONG, {"n": "s", "K": "s"}),
         lambda: plots.bound_bar(-119.8, -280.0, LONG)(-146.6, 26.8),
     ],
 )

@@ -110,7 +110,7 @@ def fit(
             model.train()
             order = torch.randperm(len(images), generator=generator, device=device)
             for step, rows in enumerate(order.split(batch_size), start=epoch * steps_per_epoch):
-                x = binarize(images[rows], binarization, generator=generator)
+                x = binarize(images[rows], binarization, generator=generator, fast=True)
                 weight = beta * min(1.0, (step + 1) / (warmup_epochs * steps_per_epoch or 1))
                 with autocast:
                     terms = objective(model, x, beta=weight, generator=generator)

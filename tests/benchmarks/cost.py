@@ -49,7 +49,7 @@ if __name__ == "__main__":
         print(f"{name:>13}: " + ", ".join(f"{k:,}: {t:.2f} s ({t / first:.1f} x)" for k, t in cost.items()))
     figure = plots.growth(
         panels,
-        "Time grows in proportion to data and K, and faster than width",
+        "Time grows in proportion to data and K, and slowly at first with width",
         {"images": "s an epoch, width 400", "hidden units": "s for 5,000 images", "K": "s for 100 images"},
     )
     figure.savefig(OUT, dpi=100, metadata={"Software": None})

@@ -125,8 +125,8 @@ def elbo_by_enumeration(attempt: Callable) -> str:
 
 def linear_gaussian_posterior(attempt: Callable) -> str:
     """attempt(x, w, var_x) -> (mean, variance) of p(z|x), for z ~ N(0, 1), x | z ~ N(w z, var_x)."""
-    x, w = (torch.randn(2, dtype=torch.float64) + 2).unbind()
-    var_x = torch.rand(1, dtype=torch.float64)[0] + 0.3
+    x, w = (2 * torch.rand(2, dtype=torch.float64) + 1).unbind()  # near w = 0 slips would be right
+    var_x = 0.5 * torch.rand(1, dtype=torch.float64)[0] + 0.3
     one = torch.ones_like(w)
     joint = MultivariateNormal(
         torch.zeros(2, dtype=torch.float64),

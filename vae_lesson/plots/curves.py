@@ -101,6 +101,8 @@ def growth(panels: dict, title: str, ylabels: dict) -> Figure:
     figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels), 3), squeeze=False)
     for axis, (name, cost) in zip(axes[0], panels.items(), strict=True):
         axis.loglog(list(cost), list(cost.values()), "o-")
+        axis.set_xticks(list(cost), [f"{size:,}" for size in cost])
+        axis.minorticks_off()
         axis.set(xlabel=name, ylabel=ylabels[name])
     figure.suptitle(title, x=0.01, ha="left")
     return closed(figure)
