@@ -102,6 +102,7 @@ def growth(panels: dict, title: str, ylabels: dict) -> Figure:
     for axis, (name, cost) in zip(axes[0], panels.items(), strict=True):
         axis.loglog(list(cost), list(cost.values()), "o-")
         axis.set_xticks(list(cost), [f"{size:,}" for size in cost])
+        axis.set_yticks(list(cost.values()), [f"{value:.2g}" for value in cost.values()])
         axis.minorticks_off()
         axis.set(xlabel=name, ylabel=ylabels[name])
     figure.suptitle(title, x=0.01, ha="left")
