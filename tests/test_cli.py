@@ -170,3 +170,11 @@ def test_summary_tells_what_the_header_holds_and_computes_nothing(small_mnist, t
     assert "none yet" in capsys.readouterr().out
     assert cli.main(["summary"]) == 0
     assert capsys.readouterr().out.count("model  ") == len(checkpoints.shipped_names())
+
+
+def test_fine_tuning_refuses_another_model_and_no_samples(small_mnist, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "feedforward", "--start", str(checkpoints.shipped("cnn"))]) == 1
+    assert "holds no feedforward that `train` made" in capsys.readouterr().err
+    assert cli.main(["train", "feedforward", "--iwae", "0"]) == 1
+    assert "samples (K) must be 1 or more; got 0" in capsys.readouterr().err

@@ -14,7 +14,6 @@ RECIPES = {  # what the notebooks train or load: class, its arguments, settings 
     "feedforward": ("FeedforwardVAE", {"latent_dim": 40}, {"epochs": 20}),
     "feedforward-2d": ("FeedforwardVAE", {"latent_dim": 2}, {"epochs": 20}),
     "cnn": ("ConvVAE", {"latent_dim": 32}, {"epochs": 16, "peak_lr": 6e-3}),
-} | {
     "no-warm-up": (*SMALL, {"epochs": 8}),
     "free-bits": (*SMALL, {"epochs": 8, "free_bits": 0.1}),
     **{f"beta-{beta}": (*SMALL, {"epochs": 8, "beta": beta, "warmup_epochs": 4}) for beta in BETAS},
@@ -58,13 +57,16 @@ def train(arguments) -> int:
     settings = recipe | {key: changed[key] for key in ("epochs", "seed", "peak_lr") if key in changed}
     if floor := settings.pop("free_bits", None):
         settings["objective"] = functools.partial(objectives.free_bits_elbo, floor=floor)
-    if arguments.iwae:
+    if arguments.iwae is not None:
         settings["objective"] = functools.partial(objectives.iwae_terms, samples=arguments.iwae)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(settings.get("seed", 0))  # for the first weights; `fit` has its own seed
     model, before = checkpoints.ARCHITECTURES[kind](**config), {}
     if arguments.start:
+        wanted = checkpoints.architecture(model)
         model, before = checkpoints.load(arguments.start), checkpoints.describe(arguments.start)
+        if checkpoints.architecture(model) != wanted or not {"command", "history"} <= set(before):
+            raise ValueError(f"{arguments.start} holds no {name} that `train` made: start from one of those")
     training_set, validation = data.load_dataset("mnist")[0].split()
     history = training.fit(
         model.to(device), training_set.images, validation=validation.images,
@@ -140,7 +142,7 @@ def _in_words(path, notes: dict) -> str:
         lines += [
             f"  training      {len(history['elbo'])} epochs of {training['images']:,} images in "
             f"{sum(history['seconds']):.0f} s on {training.get('device', 'cpu')}, beta {training['beta']}, "
-            f"binarisation {training['binarization']}",
+            f"objective {training.get('objective', 'elbo')}, binarisation {training['binarization']}",
             f"  made by       {notes.get('command', 'unknown')}",
         ]
     scores = notes.get("scores")
