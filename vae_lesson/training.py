@@ -128,10 +128,10 @@ def fit(
             for name, value in values.items():
                 getattr(history, name).append(value)
             _show(bar, history, epochs)
-            if on_epoch:
-                on_epoch(history)
             if checkpoint:
                 _store(checkpoint, settings, history, model, optimizer, schedule)
+            if on_epoch:
+                on_epoch(history)
     except KeyboardInterrupt:
         history.interrupted = True
         print(f"Interrupted in epoch {len(history.elbo) + 1} of {epochs}: the model is usable as it is.")
@@ -157,7 +157,7 @@ def name_of(objective: Callable) -> str:
     """The objective in words, for checkpoints: "elbo", "iwae_terms(samples=5)"."""
     if isinstance(objective, functools.partial):
         return f"{objective.func.__name__}({', '.join(f'{k}={v}' for k, v in objective.keywords.items())})"
-    return objective.__name__
+    return getattr(objective, "__name__", type(objective).__name__)
 
 
 def _measure(model, sums: Tensor, validation: Tensor | None, autocast, seed: int) -> dict[str, float]:
