@@ -99,7 +99,7 @@ def test_curves_and_bars_show_the_values_they_are_given():
 
 
 def test_scales_and_named_curves_show_the_values_they_are_given():
-    axis = plots.scale({"low": 2.0, "high": 7.0}, "t", xlabel="nats", errors={"low": 0.5}).axes[0]
+    axis = plots.scale({"low": 2.0, "high": 7.0}, "t", xlabel="nats").axes[0]
     assert [text.get_text() for text in axis.texts] == ["2.0", "7.0"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["low", "high"]
     axis = plots.named_curve([1, 2], [5, 3], ["a", "b"], "t", xlabel="x", ylabel="y").axes[0]

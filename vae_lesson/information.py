@@ -57,7 +57,12 @@ def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
     Returns (...,), never negative up to rounding.
     Source: Kingma & Welling 2014, appendix B.
     """
-    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1)
+    return gaussian_kl_per_latent(mu, log_var).sum(-1)
+
+
+def gaussian_kl_per_latent(mu: Tensor, log_var: Tensor) -> Tensor:
+    """The terms of `gaussian_kl`, one for each latent, in nats.  mu, log_var: (..., L).  Returns (..., L)."""
+    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
 
 
 def gaussian_log_density(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:

@@ -6,7 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vae_lesson.information import bernoulli_log_prob, gaussian_kl, gaussian_log_density
+from vae_lesson.information import (
+    bernoulli_log_prob,
+    gaussian_kl,
+    gaussian_kl_per_latent,
+    gaussian_log_density,
+)
 
 ROWS = 512  # images decoded at once when scoring: their logits (1.6 MB) stay in the processor's cache
 
@@ -40,13 +45,14 @@ def free_bits_elbo(
     """The ELBO with free bits, for `training.fit`: no latent is charged less than `floor` nats on average.
 
     x: float (B, 1, 28, 28).  The KL of each latent is averaged over the batch before it is compared with the
-    floor.  Returns the objective and the true terms, three tensors (B,); the objective is at most the ELBO.
+    floor.  Returns the objective and the true terms, three tensors (B,); with beta = 1 the mean of the
+    objective is at most the mean ELBO.
     Source: Kingma et al. 2016, equation 15 (with one latent in each group).
     """
     mu, log_var = model.encode(x)
     z = model.reparameterize(mu, log_var, generator=generator)
     log_px_given_z = log_likelihood_given_z(model, x, z)
-    kl = 0.5 * (mu.float() ** 2 + log_var.float().exp() - 1 - log_var.float())  # (B, L)
+    kl = gaussian_kl_per_latent(mu.float(), log_var.float())  # (B, L)
     charged = kl.mean(0).clamp(min=floor).sum()  # one number for the batch
     return ELBO(log_px_given_z - beta * charged, log_px_given_z, kl.sum(-1))
 
@@ -147,7 +153,7 @@ def kl_per_latent(model, x: Tensor) -> Tensor:
     x: float (B, 1, 28, 28).
     """
     mu, log_var = encode_in_chunks(model, x)
-    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).mean(0)
+    return gaussian_kl_per_latent(mu, log_var).mean(0)
 
 
 def active_units(model, x: Tensor, threshold: float = 0.01) -> Tensor:

@@ -64,18 +64,14 @@ def bars(groups: dict, names, title: str, *, ylabel: str, xlabel: str = "", size
     return closed(figure)
 
 
-def scale(
-    values: dict, title: str, *, xlabel: str, errors: dict | None = None, size: tuple = (8, 3)
-) -> Figure:
+def scale(values: dict, title: str, *, xlabel: str, size: tuple = (8, 3)) -> Figure:
     """One labelled diamond for each value on a common horizontal axis, the first on top.
 
-    values: name -> number; errors: name -> half the length of its bar, where there is one.
+    values: name -> number.
     """
     figure, axis = plt.subplots(figsize=size)
-    for row, (name, value) in enumerate(values.items()):
-        axis.errorbar(
-            [value], [-row], xerr=(errors or {}).get(name), fmt="D", color=f"C{row % 10}", capsize=3
-        )
+    for row, value in enumerate(values.values()):
+        axis.plot([value], [-row], "D", color=f"C{row % 10}")
         axis.annotate(f"{value:.1f}", (value, -row), xytext=(0, 7), textcoords="offset points", ha="center")
     axis.set_yticks([-row for row in range(len(values))], values)
     axis.set_ylim(-len(values) + 0.4, 0.8)
