@@ -1,8 +1,15 @@
 """Figures in one style. Functions take data, return a Figure, and never train or save."""
 
 from vae_lesson.plots.curves import bars, bound_bar, growth, lines, loss_curve, named_curve, scale
-from vae_lesson.plots.latent import latent_pca, latent_scatter, posterior_ellipses, posterior_maps
-from vae_lesson.plots.pictures import digits, manifold, maps, plane, rows_of_digits, tile
+from vae_lesson.plots.latent import (
+    landing,
+    latent_pca,
+    latent_scatter,
+    plane_maps,
+    posterior_ellipses,
+    posterior_maps,
+)
+from vae_lesson.plots.pictures import digits, manifold, manifold_with_codes, maps, plane, rows_of_digits, tile
 from vae_lesson.plots.style import show, use_style
 
 __all__ = [
@@ -10,14 +17,17 @@ __all__ = [
     "bound_bar",
     "digits",
     "growth",
+    "landing",
     "latent_pca",
     "latent_scatter",
     "lines",
     "loss_curve",
     "manifold",
+    "manifold_with_codes",
     "maps",
     "named_curve",
     "plane",
+    "plane_maps",
     "posterior_ellipses",
     "posterior_maps",
     "rows_of_digits",

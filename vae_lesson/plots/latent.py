@@ -1,5 +1,7 @@
 """Codes in the plane: latent means, Gaussians as ellipses, true posteriors as heat maps."""
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
-from vae_lesson.plots.style import closed
+from vae_lesson.plots.style import COLORS, closed
 
 AXES = {"xlabel": "z1 (prior standard deviations)", "ylabel": "z2 (prior standard deviations)"}
 
@@ -33,10 +35,53 @@ def latent_scatter(points: Tensor, labels: Tensor, title: str) -> Figure:
     figure, axis = plt.subplots(figsize=(7, 6))
     for digit in range(10):
         x, y = points[labels == digit].T.numpy()
-        axis.scatter(x, y, marker=f"${digit}$", s=24, linewidths=0.3, color=f"C{digit}", alpha=0.8)
+        axis.scatter(x, y, marker=f"${digit}$", s=24, linewidths=0.3, color=COLORS[digit], alpha=0.8)
     axis.set(title=title, **AXES)
     axis.set_aspect("equal")
     return closed(figure)
+
+
+def plane_maps(
+    pictures: dict, reach: float, title: str, unit: str, *, top: float | None = None, each: bool = False
+) -> Figure:
+    """Maps of quantities over the latent square [-reach, reach]^2, side by side.
+
+    pictures: name -> (H, W), the lowest z2 in the first row; unit: of the colour bar.
+    top: where the colours end (default: at the largest value).  each: a colour bar for each map.
+    """
+    figure, axes = plt.subplots(1, len(pictures), figsize=(4.4 * len(pictures), 3.9), squeeze=False)
+    top = top if each else top or max(float(picture.max()) for picture in pictures.values())
+    for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
+        drawn = axis.imshow(
+            np.asarray(picture), origin="lower", extent=(-reach, reach, -reach, reach), cmap="cividis",
+            vmin=0, vmax=top,
+        )  # fmt: skip
+        axis.set_title(name, fontsize=11)
+        axis.set(**AXES)
+        if each:
+            figure.colorbar(drawn, ax=axis, shrink=0.8)
+    if not each:
+        figure.colorbar(drawn, ax=list(axes[0]), label=unit, shrink=0.8)
+    figure.suptitle(title, x=0.01, ha="left")
+    return closed(figure)
+
+
+def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
+    """A kept figure for a widget.  Returns move(x, y) -> Figure with a cross there, move() with none.
+
+    points: (N, 2), drawn as their digits; name: of the plane; labels: (N,).
+    """
+    figure = latent_scatter(points, labels, f"Where it lands: {name}")
+    figure.set(figwidth=3.6, figheight=3.6, dpi=100)
+    axis = figure.axes[0]
+    axis.set(xlabel="", ylabel="")
+    (cross,) = axis.plot([], [], "x", color="black", markersize=16, markeredgewidth=4, animated=True)
+
+    def move(*at: float) -> Figure:
+        cross.set_data([[value] for value in at] or ([], []))
+        return figure
+
+    return move
 
 
 def posterior_ellipses(mu: Tensor, log_var: Tensor, labels: Tensor, title: str) -> Figure:

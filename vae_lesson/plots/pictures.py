@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lesson.plots.style import closed
+from vae_lesson.plots.style import COLORS, closed
 
 
 def maps(pictures: dict, title: str, unit: str) -> Figure:
@@ -59,6 +59,24 @@ def manifold(images: Tensor, reach: float, title: str) -> Figure:
     figure, axis = plt.subplots(figsize=(7, 7))
     axis.imshow(tile(images, n).numpy(), vmin=0, vmax=1, extent=(-reach, reach, -reach, reach))
     axis.set(title=title, xlabel="z1 (prior standard deviations)", ylabel="z2 (prior standard deviations)")
+    return closed(figure)
+
+
+def manifold_with_codes(tiles: Tensor, reach: float, mu: Tensor, labels: Tensor) -> Figure:
+    """The manifold as a bare square picture, without axes, and codes on it, each drawn as its digit.
+
+    tiles: (H, H) over the square [-reach, reach]^2; mu: (N, 2); labels: (N,).
+    """
+    figure = plt.figure(figsize=(5, 5), dpi=120, layout="none")
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.imshow(
+        tiles.numpy(), vmin=0, vmax=1, cmap="gray_r", extent=(-reach, reach, -reach, reach), alpha=0.35
+    )
+    for digit in range(10):
+        x, y = mu[labels == digit].T.numpy()
+        axis.scatter(x, y, marker=f"${digit}$", s=26, linewidths=0.3, color=COLORS[digit])
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    axis.set_axis_off()
     return closed(figure)
 
 

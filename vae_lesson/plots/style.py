@@ -4,9 +4,11 @@ import base64
 import io
 import textwrap
 
+import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+COLORS = matplotlib.color_sequences["petroff10"]  # for widgets, which are shown without `use_style` too
 TRAINING, VALIDATION = "#3f90da", "#bd1f01"  # two of petroff10, told apart by colour-blind readers too
 
 

@@ -1,4 +1,4 @@
-"""The sliders: one pattern, a picture and a sentence that follow the handles."""
+"""The one pattern of all widgets: a picture and a sentence that follow the handles."""
 
 import html
 import io
@@ -15,14 +15,36 @@ from vae_lesson import plots
 PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
 
 
-class Slide(ipywidgets.VBox):
-    """What `slide` returns; in plain text it reads as its sentence."""
+class Board(ipywidgets.VBox):
+    """What all widgets of the course share; in plain text it reads as its sentence.
+
+    `.sliders` (name -> slider), `.image` (a picture), `.text` and `.sentence` (its words, and their widget).
+    """
+
+    def __init__(self, width: int):
+        super().__init__(layout={"max_width": "100%"})
+        self.sliders, self.text = {}, ""
+        self.add_class(f"vae-lesson-{type(self).__name__}")  # where to find it on the page
+        self.image, self.sentence = pixel_image(width), ipywidgets.HTML()
+
+    def say(self, text: str) -> None:
+        """Show a new sentence, read aloud by screen readers."""
+        self.text = text
+        self.sentence.value = f'<p role="status">{html.escape(text)}</p>'
 
     def __repr__(self) -> str:
-        return f"[{', '.join(self.sliders)}] {self.text}"
+        name = ", ".join(self.sliders) if type(self) is Board else type(self).__name__
+        return f"[{name}] {self.text}"
 
 
-def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
+def pixel_image(width: int) -> ipywidgets.Image:
+    """An image widget whose pixels stay squares.  Small pictures travel as they are; the browser enlarges."""
+    image = ipywidgets.Image(format="png", width=width, layout={"max_width": "100%", "height": "auto"})
+    image.add_class("vae-lesson-pixels")
+    return image
+
+
+def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Board:
     """Sliders above a picture and a sentence; each move calls `draw` and shows what it returns.
 
     draw(name=value, ...) returns (picture, sentence): the picture is a matplotlib Figure or pixels,
@@ -34,22 +56,18 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Slide:
     Returns a box with `.sliders` (name -> slider), `.image`, `.sentence` (a widget) and `.text`.
     Raises ValueError for an empty range or another kind of picture.
     """
-    box = Slide()
+    box = Board(width)
     box.sliders = {name: _slider(name, *values) for name, values in ranges.items()}
-    box.image = ipywidgets.Image(format="png", width=width)
-    box.image.add_class("vae-lesson-pixels")  # small pictures travel as they are; the browser enlarges them
-    box.sentence = ipywidgets.HTML()
     box.children = [*box.sliders.values(), box.image, box.sentence, ipywidgets.HTML(PIXELATED)]
 
     def update(_change=None) -> None:
         try:
-            picture, box.text = draw(**{name: slider.value for name, slider in box.sliders.items()})
+            picture, text = draw(**{name: slider.value for name, slider in box.sliders.items()})
             box.image.value = to_png(picture)
         except Exception as error:
-            box.text = f"This picture could not be drawn: {error}"
+            box.say(f"This picture could not be drawn: {error}")
             raise
-        finally:
-            box.sentence.value = f'<p role="status">{html.escape(box.text)}</p>'  # read aloud when it changes
+        box.say(text)
 
     update()  # a mistake in `draw` shows here, in the cell that has it
     for slider in box.sliders.values():
@@ -100,6 +118,15 @@ def to_png(picture) -> bytes:
     if pixels.dtype != torch.uint8:
         pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     Image.fromarray(pixels.numpy()).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def to_jpeg(figure: Figure) -> bytes:
+    """A Figure with many colours as JPEG, a quarter of its PNG's size."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(_redrawn(figure)).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
