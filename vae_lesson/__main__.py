@@ -1,4 +1,4 @@
-"""python -m vae_lesson train | evaluate | summary | figures | doctor"""
+"""python -m vae_lesson train | evaluate | summary | figures | page | doctor"""
 
 import argparse
 import dataclasses
@@ -101,9 +101,7 @@ def evaluate(arguments) -> int:
 
     from vae_lesson import checkpoints
 
-    path = arguments.file
-    if not Path(path).exists() and path in checkpoints.shipped_names():
-        path = checkpoints.shipped(path)
+    path = _file(arguments.file)
     model = checkpoints.load(path)
     scores = _evaluate(model.to("cuda" if torch.cuda.is_available() else "cpu"), arguments.samples)
     if arguments.save:
@@ -120,6 +118,14 @@ def summary(arguments) -> int:
     for path in arguments.files or [checkpoints.shipped(name) for name in checkpoints.shipped_names()]:
         print(_in_words(path, checkpoints.describe(path)))
     return 0
+
+
+def _file(name: str):
+    """The file of that name, or of the shipped model of that name."""
+    from vae_lesson import checkpoints
+
+    known = name in checkpoints.shipped_names() and not Path(name).exists()
+    return checkpoints.shipped(name) if known else name
 
 
 def _evaluate(model, samples: int) -> dict:
@@ -206,6 +212,16 @@ def figures(arguments) -> int:
     return 0
 
 
+def page(arguments) -> int:
+    """Write the latent plane as one HTML file that decodes digits without Python."""
+    from vae_lesson import checkpoints
+    from vae_lesson.page import write
+
+    path = write(arguments.out, checkpoints.load(_file(arguments.model)))
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB; open it in a browser, it needs no network")
+    return 0
+
+
 def doctor(arguments) -> int:
     """Check this installation, in words."""
     from vae_lesson.doctor import examine
@@ -239,6 +255,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("figures", help="rebuild figures/ from the shipped weights")
     command.add_argument("--folder", type=Path, default=FIGURES)
     command.set_defaults(command=figures)
+    command = commands.add_parser("page", help="one HTML file: a latent plane that decodes in the browser")
+    command.add_argument("out", type=Path, help="an .html file; an older one is replaced")
+    command.add_argument("--model", default="feedforward-2d", help="a shipped name or file with two latents")
+    command.set_defaults(command=page)
     command = commands.add_parser("doctor", help="check this installation, in words")
     command.set_defaults(command=doctor)
     return parser

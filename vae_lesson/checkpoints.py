@@ -88,10 +88,14 @@ def architecture(model) -> list | None:
 
 def write(path: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
     """Write tensors and notes (plain data) with a hash over both, first to a temporary file, then rename."""
-    path = Path(path)
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     text = json.dumps(notes)
-    content = to_safetensors(tensors, {"notes": text, "sha256": _digest(tensors, text)})
+    write_whole(path, to_safetensors(tensors, {"notes": text, "sha256": _digest(tensors, text)}))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """A file that appears whole or not at all; an older one survives a failure.  Raises OSError."""
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
