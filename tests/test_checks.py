@@ -37,6 +37,10 @@ RIGHT = {
     "elbo_by_enumeration": lambda q, log_pz, log_px: (q * (log_px + log_pz - q.log())).sum(),
     "linear_gaussian_posterior": lambda x, w, v: (w * x / (v + w**2), v / (v + w**2)),
     "score_function_gradient": lambda f, eps, sigma, baseline: ((f - baseline) * eps).mean() / sigma,
+    "decoded_entropy": lambda p: -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum(1) / math.log(2),
+    "find_code": lambda decode, x: search(decode, x),
+    "slerp": lambda a, b, t: torch.linalg.matrix_exp(t * torch.arccos(a @ b / (a @ a)) * turn(a, b)) @ a,
+    "attribute_direction": lambda mu, attribute: direction(mu, attribute > attribute.median()),
     "vae_elbo": lambda x, logits, mu, log_var: (x * logits - F.softplus(logits)).sum(-1) - kl_of(mu, log_var),
 }
 
@@ -47,6 +51,32 @@ def huffman(p):
         bits += weights[0] + weights[1]
         weights = sorted([weights[0] + weights[1], *weights[2:]])
     return bits
+
+
+def grid():
+    steps = torch.arange(-2, 2.001, 0.02)
+    return torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).flatten(0, 1)
+
+
+def search(decode, x, rank=0):
+    z = grid()
+    return z[(decode(z) - x).square().sum(1).argsort()[rank]]
+
+
+def turn(a, b):
+    """The rotation's generator in the plane of a and b, from a towards b."""
+    u = a / a.norm()
+    v = b - (b @ u) * u
+    v = v / v.norm()
+    return torch.outer(v, u) - torch.outer(u, v)
+
+
+def direction(mu, much):
+    return F.normalize(mu[much].mean(0) - mu[~much].mean(0), dim=0)
+
+
+def coins(p):
+    return torch.special.entr(p) + torch.special.entr(1 - p)
 
 
 def pixel_cost(p, x):
@@ -198,6 +228,32 @@ WRONG = [
     ("linear_gaussian_posterior", lambda x, w, v: (w * x / (v + w**2), (v + w**2) / v), "precision"),
     ("score_function_gradient", lambda f, eps, s, b: (f * eps / s).mean(), "subtract the baseline"),
     ("score_function_gradient", lambda f, eps, s, b: ((f - b) * eps).mean(), "divide by sigma"),
+    ("decoded_entropy", lambda p: coins(p).sum(1), "in nats"),
+    ("decoded_entropy", lambda p: coins(p).mean(1) / math.log(2), "average over pixels"),
+    ("decoded_entropy", lambda p: -coins(p).sum(1) / math.log(2), "the sign"),
+    ("decoded_entropy", lambda p: torch.special.entr(p).sum(1) / math.log(2), "two outcomes"),
+    ("decoded_entropy", lambda p: -(p * p.log2() + (1 - p) * (1 - p).log2()).sum(1), "0 log 0"),
+    ("decoded_entropy", lambda p: coins(p).sum() / math.log(2), "one value per image"),
+    ("find_code", lambda decode, x: search(decode, x).flip(0), "exchanged"),
+    ("find_code", lambda decode, x: search(decode, x, rank=-1), "the most different one"),
+    ("find_code", lambda decode, x: torch.zeros(2), "finer step"),
+    ("find_code", lambda decode, x: decode(grid()).sub(x).square().sum(1).argmin(), "shape (2,)"),
+    ("slerp", lambda a, b, t: (1 - t) * a + t * b, "the straight line:"),
+    ("slerp", lambda a, b, t: RIGHT["slerp"](b, a, t), "exchanged"),
+    ("slerp", lambda a, b, t: a.norm() * F.normalize((1 - t) * a + t * b, dim=0), "does not turn evenly"),
+    (
+        "attribute_direction",
+        lambda mu, a: mu[a > a.median()].mean(0) - mu[a <= a.median()].mean(0),
+        "length 1",
+    ),
+    ("attribute_direction", lambda mu, a: -direction(mu, a > a.median()), "the sign"),
+    ("attribute_direction", lambda mu, a: direction(mu, a > a.mean()), "at the median"),
+    ("attribute_direction", lambda mu, a: F.normalize(mu[a > a.median()].mean(0), dim=0), "subtract"),
+    (
+        "attribute_direction",
+        lambda mu, a: F.normalize(mu[a > a.median()].sum(0) - mu[a <= a.median()].sum(0), dim=0),
+        "not sums",
+    ),
     ("score_function_gradient", lambda f, eps, s, b: ((f - b) * eps / s).sum(), "not a sum"),
     ("vae_elbo", lambda x, y, m, v: (x * y - F.softplus(y)).mean(-1) - kl_of(m, v), "average over pixels"),
     ("vae_elbo", lambda x, y, m, v: elbo_with(kl_of(m, v) / 6, x, y), "average over latents"),
@@ -220,6 +276,14 @@ def test_right_answers_pass_and_stubs_are_not_attempted(name):
         assert judge(RIGHT[name]) == "correct"
     assert judge(lambda *_: None) == "not attempted yet"
     assert judge(lambda *_: ...) == "not attempted yet"
+
+
+def test_the_picture_at_the_median_may_stand_in_either_group():
+    for attempt in (
+        lambda mu, a: F.normalize(mu[a >= a.median()].mean(0) - mu[a < a.median()].mean(0), dim=0),
+        lambda mu, a: F.normalize(mu[a > a.median()].mean(0) - mu[a < a.median()].mean(0), dim=0),
+    ):
+        assert checks.attribute_direction(attempt) == "correct"
 
 
 @pytest.mark.parametrize("name, slip, hint", WRONG)

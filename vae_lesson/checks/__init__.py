@@ -23,6 +23,7 @@ from vae_lesson.checks.inference import (
     vae_elbo,
 )
 from vae_lesson.checks.judge import CORRECT, NOT_ATTEMPTED
+from vae_lesson.checks.latent import attribute_direction, decoded_entropy, find_code, slerp
 from vae_lesson.checks.networks import (
     active_units,
     conv_parameters,
@@ -38,12 +39,15 @@ __all__ = [
     "CORRECT",
     "NOT_ATTEMPTED",
     "active_units",
+    "attribute_direction",
     "best_gaussian",
     "conv_parameters",
     "conv_size",
+    "decoded_entropy",
     "effective_sample_size",
     "elbo_by_enumeration",
     "entropy",
+    "find_code",
     "free_bits",
     "gaussian_entropy",
     "gaussian_kl",
@@ -64,6 +68,7 @@ __all__ = [
     "reparameterize",
     "score_function_gradient",
     "shannon_lengths",
+    "slerp",
     "surprise_in_bits",
     "vae_elbo",
 ]

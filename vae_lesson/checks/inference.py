@@ -100,11 +100,13 @@ def importance_sampled_log_px(attempt: Callable) -> str:
 
 def elbo_by_enumeration(attempt: Callable) -> str:
     """attempt(q (S,), log_pz (S,), log_px_given_z (S,)) -> the ELBO in nats, by the sum over z."""
-    q, prior = torch.distributions.Dirichlet(torch.ones(2, 6)).sample().double() + 0.02
-    q, prior = q / q.sum(), prior / prior.sum()
+    divergence = lambda a, b: kl_divergence(Categorical(a), Categorical(b))  # noqa: E731
+    q = prior = torch.ones(6, dtype=torch.float64)
+    while abs(divergence(q, prior) - divergence(prior, q)) < 0.05:  # else the wrong direction would be right
+        q, prior = torch.distributions.Dirichlet(torch.ones(2, 6)).sample().double() + 0.02
+        q, prior = q / q.sum(), prior / prior.sum()
     like = torch.randn(6, dtype=torch.float64) * 2 - 4
     post = torch.softmax(prior.log() + like, 0)
-    divergence = lambda a, b: kl_divergence(Categorical(a), Categorical(b))  # noqa: E731
     fit = q @ like
     truth = fit - divergence(q, prior)
     log_px = torch.logsumexp(prior.log() + like, 0)
