@@ -1,5 +1,6 @@
 """The widgets of lesson 08, without a browser: each picture is what the model decodes, each word is true."""
 
+import base64
 import io
 import math
 
@@ -9,10 +10,11 @@ import torch
 from PIL import Image
 from torch.distributions import Bernoulli, Normal
 
-from vae_lesson import objectives, widgets
+from vae_lesson import objectives, plots, widgets
 from vae_lesson.checkpoints import pretrained
 from vae_lesson.data import Dataset, binarize
 from vae_lesson.models import FeedforwardVAE
+from vae_lesson.widgets.base import to_jpeg
 from vae_lesson.widgets.drawing import SIDE, mnist_style
 
 
@@ -239,9 +241,11 @@ def test_the_picture_behind_shows_the_chosen_class_alone(flat, test):
     for kind in ("none", "all", "1"):
         plane.shown.value = kind
         pictures[kind] = plane.pad.picture
-    assert len(set(pictures.values())) == 3 and all(
-        p.startswith("data:image/jpeg") for p in pictures.values()
-    )
+    assert len(set(pictures.values())) == 3
+    for kind, chosen in (("all", test.labels >= 0), ("1", test.labels == 1)):
+        figure = plots.manifold_with_codes(plane._tiles, 3.0, plane.codes.mu[chosen], test.labels[chosen])
+        content = base64.b64encode(to_jpeg(figure)).decode()
+        assert pictures[kind] == f"data:image/jpeg;base64,{content}"
 
 
 def test_a_plane_needs_two_latents_and_a_point_inside(model, flat, test):

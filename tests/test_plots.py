@@ -114,3 +114,38 @@ def test_ellipses_stand_at_mu_with_the_width_of_sigma():
     axis = plots.posterior_maps([picture], [(0, 1, -1, 1)], mu, log_var, ["a 4"], "t").axes[0]
     assert axis.images[0].get_extent() == [0, 1, -1, 1] and axis.images[0].origin == "lower"
     assert [patch.height for patch in axis.patches] == pytest.approx([6, 12])
+
+
+def test_landing_puts_a_cross_where_the_code_lies_or_at_the_border():
+    points = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    move = plots.landing(points, "plane", torch.arange(60) % 10)
+    figure = move(0.5, -0.25)
+    cross = figure.axes[0].lines[0]
+    assert [list(values) for values in cross.get_data()] == [[0.5], [-0.25]]
+    move(99.0, 0.0)
+    assert list(cross.get_data()[0]) == [figure.axes[0].get_xlim()[1]]
+    move()
+    assert len(cross.get_data()[0]) == 0
+
+
+def test_plane_maps_show_each_quantity_with_the_lowest_z2_below():
+    low, high = torch.zeros(4, 4), torch.full((4, 4), 8.0)
+    low[0, 3] = 2.0  # low z2, high z1
+    figure = plots.plane_maps({"low": low, "high": high}, 3, "title", "unit")
+    shown = [axis.images[0] for axis in figure.axes[:2]]
+    assert [image.get_clim() for image in shown] == [(0, 8), (0, 8)]
+    assert shown[0].origin == "lower" and list(shown[0].get_extent()) == [-3, 3, -3, 3]
+    assert float(shown[0].get_array()[0, 3]) == 2
+    each = plots.plane_maps({"low": low, "high": high}, 3, "title", "", each=True)
+    assert [axis.images[0].get_clim() for axis in each.axes[:2]] == [(0, 2), (0, 8)]
+    assert plots.plane_maps({"high": high}, 3, "", "", top=5).axes[0].images[0].get_clim() == (0, 5)
+
+
+def test_codes_stand_on_the_manifold_where_they_lie():
+    mu, labels = torch.tensor([[1.0, -2.0], [0.5, 0.25]]), torch.tensor([3, 7])
+    figure = plots.manifold_with_codes(torch.zeros(56, 56), 3.0, mu, labels)
+    axis = figure.axes[0]
+    assert axis.get_xlim() == axis.get_ylim() == (-3, 3)
+    drawn = {i: c.get_offsets().tolist() for i, c in enumerate(axis.collections) if len(c.get_offsets())}
+    assert drawn == {3: [[1.0, -2.0]], 7: [[0.5, 0.25]]}
+    assert list(axis.images[0].get_extent()) == [-3, 3, -3, 3]

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -94,4 +95,5 @@ if __name__ == "__main__":
         tab.evaluate("vaeLesson.tilesDrawn")
         tab.locator(".vae-lesson-pad").press("Shift+ArrowDown")
         tab.screenshot(path=PICTURE)
+        Image.open(PICTURE).convert("RGB").quantize(128).save(PICTURE, optimize=True)  # half the size
         browser.close()

@@ -69,6 +69,8 @@ def plane_maps(
 def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     """A kept figure for a widget.  Returns move(x, y) -> Figure with a cross there, move() with none.
 
+    A cross that would lie outside stands at the border.
+
     points: (N, 2), drawn as their digits; name: of the plane; labels: (N,).
     """
     figure = latent_scatter(points, labels, f"Where it lands: {name}")
@@ -78,7 +80,9 @@ def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     (cross,) = axis.plot([], [], "x", color="black", markersize=16, markeredgewidth=4, animated=True)
 
     def move(*at: float) -> Figure:
-        cross.set_data([[value] for value in at] or ([], []))
+        limits = (axis.get_xlim(), axis.get_ylim())
+        inside = [[min(max(value, low), high)] for value, (low, high) in zip(at, limits, strict=False)]
+        cross.set_data(inside or ([], []))
         return figure
 
     return move

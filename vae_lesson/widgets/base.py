@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vae_lesson import plots
 
+WRAP = {"flex_flow": "row wrap", "align_items": "center"}  # the layout of a row on a narrow page
 PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
 
 
@@ -42,6 +43,31 @@ def pixel_image(width: int) -> ipywidgets.Image:
     image = ipywidgets.Image(format="png", width=width, layout={"max_width": "100%", "height": "auto"})
     image.add_class("vae-lesson-pixels")
     return image
+
+
+def number_field(count: int, description: str = "test digit", number: int = 0) -> ipywidgets.BoundedIntText:
+    """A field for the number of one of `count` images."""
+    return ipywidgets.BoundedIntText(
+        number, 0, count - 1, description=description,
+        layout={"width": "190px"}, style={"description_width": "initial"},
+    )  # fmt: skip
+
+
+def button(description: str, action: Callable) -> ipywidgets.Button:
+    """A button that calls `action`, a function without arguments."""
+    made = ipywidgets.Button(description=description)
+    made.on_click(lambda _: action())
+    return made
+
+
+def captions(names: list[str], width: int) -> ipywidgets.HTML:
+    """Words above the parts of a picture, each `width` screen pixels wide."""
+    cells = "".join(f"<span>{name}</span>" for name in names)
+    columns = f"grid-template-columns: repeat({len(names)}, 1fr)"
+    return ipywidgets.HTML(
+        f'<div style="display: grid; {columns}; text-align: center; line-height: 1.3">{cells}</div>',
+        layout={"width": f"{width * len(names)}px", "max_width": "100%", "margin": "0"},
+    )
 
 
 def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Board:

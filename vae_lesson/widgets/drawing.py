@@ -10,9 +10,17 @@ import traitlets
 from torch import Tensor
 
 from vae_lesson import objectives, plots
-from vae_lesson.widgets.base import PIXELATED, Board, to_jpeg, to_png
+from vae_lesson.widgets.base import (
+    PIXELATED,
+    WRAP,
+    Board,
+    button,
+    captions,
+    number_field,
+    to_jpeg,
+    to_png,
+)
 from vae_lesson.widgets.codes import Codes, side_by_side
-from vae_lesson.widgets.explorer import captions
 
 SIDE = 112  # of the canvas, as in canvas.js
 SAMPLES = 200  # K of log p(x)
@@ -48,21 +56,19 @@ class DrawADigit(Board):
         self.canvas.observe(lambda _: self._show(), names="ink")
         self.map = ipywidgets.Image(format="jpeg", width=360, layout={"max_width": "100%", "height": "auto"})
         self._move_cross = plots.landing(*self._flat(self.codes.mu), self.codes.labels)
-        clear = ipywidgets.Button(description="clear")
-        clear.on_click(lambda _: self.clear())
-        self.number = ipywidgets.BoundedIntText(
-            0, 0, len(self.codes.test) - 1, description="test digit", layout={"width": "170px"}
-        )
-        take = ipywidgets.Button(description="take it")
-        take.on_click(lambda _: self.take(self.number.value))
+        self.number = number_field(len(self.codes.test))
         self.upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="upload a picture")
         self.upload.observe(self._uploaded, names="value")
-        wrap = {"flex_flow": "row wrap", "align_items": "center"}
+        row = [
+            button("clear", self.clear),
+            self.number,
+            button("take it", lambda: self.take(self.number.value)),
+        ]
         encoded = "black and white" if model.likelihood == "bernoulli" else "encoded"
         names = ["as MNIST has it", encoded, "reconstruction", "nearest digit"]
         self.children = [
-            ipywidgets.HBox([clear, self.number, take, self.upload], layout=wrap),
-            ipywidgets.HBox([self.canvas, self.map], layout={"flex_flow": "row wrap"}),
+            ipywidgets.HBox([*row, self.upload], layout=WRAP),
+            ipywidgets.HBox([self.canvas, self.map], layout=WRAP),
             captions(names, 112), self.image, self.sentence, ipywidgets.HTML(PIXELATED),
         ]  # fmt: skip
         self._show()

@@ -4,7 +4,7 @@ import ipywidgets
 import torch
 from torch import Tensor
 
-from vae_lesson.widgets.base import PIXELATED, Board, to_png
+from vae_lesson.widgets.base import PIXELATED, WRAP, Board, button, captions, number_field, to_png
 from vae_lesson.widgets.codes import (
     STEP,
     Codes,
@@ -16,8 +16,6 @@ from vae_lesson.widgets.codes import (
     put,
     side_by_side,
 )
-
-WRAP = {"flex_flow": "row wrap", "align_items": "center"}
 
 
 class LatentExplorer(Board):
@@ -90,24 +88,19 @@ class LatentExplorer(Board):
         return z.clamp(-self.reach, self.reach), text + cut
 
     def _buttons(self) -> list:
-        reset = ipywidgets.Button(description="centre: z = 0")
-        reset.on_click(lambda _: self.reset())
-        random = ipywidgets.Button(description="random draw")
-        random.on_click(lambda _: self.draw_from_prior())
-        self.number = ipywidgets.BoundedIntText(
-            0, 0, len(self.codes.test) - 1, description="test digit", layout={"width": "170px"}
-        )
-        encode = ipywidgets.Button(description="encode it")
-        encode.on_click(lambda _: self.encode(self.number.value))
+        self.number = number_field(len(self.codes.test))
+        first = [
+            button("centre: z = 0", self.reset),
+            button("random draw", self.draw_from_prior),
+            self.number,
+            button("encode it", lambda: self.encode(self.number.value)),
+        ]
         self.swept = ipywidgets.Dropdown(
             options=list(self.sliders), description="sweep", layout={"width": "170px"}
         )
         self.play = ipywidgets.Play(min=0, max=160, step=1, interval=50)
         self.play.observe(self._sweep, names="value")
-        return [
-            ipywidgets.HBox(row, layout=WRAP)
-            for row in ([reset, random, self.number, encode], [self.swept, self.play])
-        ]
+        return [ipywidgets.HBox(row, layout=WRAP) for row in (first, [self.swept, self.play])]
 
     def _grid(self) -> ipywidgets.GridBox:
         columns = "repeat(auto-fill, minmax(min(330px, 100%), 1fr))"
@@ -172,13 +165,3 @@ class LatentExplorer(Board):
         self.sliders[
             f"z{latent + 1}"
         ].description = f"z{latent + 1} · {self.codes.kl[latent]:.2f} nats · {percent:.0f} %"
-
-
-def captions(names: list[str], width: int) -> ipywidgets.HTML:
-    """Words above the parts of a picture, each `width` screen pixels wide."""
-    cells = "".join(f"<span>{name}</span>" for name in names)
-    columns = f"grid-template-columns: repeat({len(names)}, 1fr)"
-    return ipywidgets.HTML(
-        f'<div style="display: grid; {columns}; text-align: center; line-height: 1.3">{cells}</div>',
-        layout={"width": f"{width * len(names)}px", "max_width": "100%", "margin": "0"},
-    )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vae_lesson import plots
-from vae_lesson.widgets.base import PIXELATED, Board, pixel_image, to_png
+from vae_lesson.widgets.base import PIXELATED, WRAP, Board, number_field, pixel_image, to_png
 from vae_lesson.widgets.codes import Codes, one_thread, side_by_side
 
 STOPS = 11  # pictures of a path or a row
@@ -45,15 +45,14 @@ class Interpolator(Board):
         self.codes = Codes(model, test)
         for number in (first, second):
             self.codes.check_number(number)
-        last = len(self.codes.test) - 1
-        options = {"layout": {"width": "190px"}, "style": {"description_width": "initial"}}
-        self.first = ipywidgets.BoundedIntText(first, 0, last, description="from test digit", **options)
-        self.second = ipywidgets.BoundedIntText(second, 0, last, description="to test digit", **options)
+        count = len(self.codes.test)
+        self.first = number_field(count, "from test digit", first)
+        self.second = number_field(count, "to test digit", second)
         self.sliders["t"] = ipywidgets.FloatSlider(
             0.5, min=0, max=1, step=0.01, description="t", continuous_update=True
         )
         self.strip = pixel_image(CELL * STOPS)
-        row = ipywidgets.HBox([self.first, self.second], layout={"flex_flow": "row wrap"})
+        row = ipywidgets.HBox([self.first, self.second], layout=WRAP)
         words = ipywidgets.HTML("left: straight line, right: spherical; below: both paths, straight on top")
         self.children = [
             row, self.sliders["t"], words, self.image, self.sentence, self.strip, ipywidgets.HTML(PIXELATED),
@@ -109,9 +108,7 @@ class Traversals(Board):
                 f"latents of this model are numbered from 0 to {model.latent_dim - 1}; "
                 f"got {wrong or 'no latent at all'}"
             )
-        self.number = ipywidgets.BoundedIntText(
-            number, 0, len(self.codes.test) - 1, description="test digit", layout={"width": "190px"}
-        )
+        self.number = number_field(len(self.codes.test), number=number)
         self.sliders["reach"] = ipywidgets.FloatSlider(
             3, min=0.5, max=8, step=0.5, description="reach", continuous_update=True
         )
@@ -121,7 +118,7 @@ class Traversals(Board):
             for latent in self.latents
         )
         self.image.layout.max_width = "none"  # rows stay as high as the labels; a narrow page scrolls
-        row = ipywidgets.HBox([self.number, self.sliders["reach"]], layout={"flex_flow": "row wrap"})
+        row = ipywidgets.HBox([self.number, self.sliders["reach"]], layout=WRAP)
         words = ipywidgets.HTML(labels, layout={"flex": "0 0 auto", "margin": "0"})
         self.image.layout.margin, self.image.layout.flex = "0 0 0 8px", "0 0 auto"
         picture = ipywidgets.HBox([words, self.image], layout={"overflow": "auto"})
