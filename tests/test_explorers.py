@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import time
 
 import numpy as np
 import pytest
@@ -219,6 +220,23 @@ def test_point_sliders_and_digit_agree(flat, test):
     assert plane.pad.point == [0.4, 0.37]
     plane.z = [0.5, 3]
     assert plane.sliders["z2"].value == 3 and "Code (+0.50, +3.00)" in plane.text
+
+
+def test_a_handle_goes_back_where_the_point_has_been(flat, test, monkeypatch):
+    """What follows a put within a second may be the browser's answer; what comes later is a hand."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    plane = widgets.LatentPlane(flat, test)
+    for z1 in (0.4, 0.45, 0.5):
+        plane.z = [z1, 0]
+    plane.sliders["z1"].value = 0.45
+    assert plane.sliders["z1"].value == 0.5 and plane.pad.point == [0.5, 0]
+    now[0] = 1.5
+    plane.sliders["z1"].value = 0.45
+    assert plane.pad.point[0] == 0.45
+    for value in (0.4, 0.45, 0.5, 0.45, 0.4):  # to and fro, as fast as a hand can
+        plane.sliders["z1"].value = value
+        assert plane.pad.point[0] == value
 
 
 def test_the_words_count_the_neighbours(flat, test):

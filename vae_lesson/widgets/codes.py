@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import time
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from vae_lesson import objectives
 from vae_lesson.data import Dataset, binarize, load_dataset
 
 NEIGHBOURS = 50
+ANSWER = 1.0  # seconds: by then the browser has answered that a handle was put somewhere
 STEP = 0.05  # of the sliders, in prior standard deviations
 NEEDS = ("latent_dim", "likelihood", "encode", "decode", "pixels")
 
@@ -125,8 +127,8 @@ def put(slider, value: float) -> None:
     that is there may be under somebody's finger and already further: the browser would move it back.
     """
     place = round(round(value / STEP) * STEP, 2)
-    slider.put_at = [*getattr(slider, "put_at", [])[-4:], place]
     if abs(slider.value - place) > 1e-6:
+        slider.put_at = [*_answers_due(slider), (place, time.monotonic())]
         slider.value = place
 
 
@@ -136,7 +138,7 @@ def moved(change) -> bool:
     To 0.35 it answers 0.35000000000000003, and it may do so when the handle has already been put elsewhere.
     """
     slider = change.owner
-    places = getattr(slider, "put_at", [])
+    places = [place for place, _ in _answers_due(slider)]
     if abs(change.new - change.old) < 1e-6:
         return False
     if any(abs(change.new - place) < 1e-6 for place in places):
@@ -144,6 +146,13 @@ def moved(change) -> bool:
         return False
     slider.put_at = []
     return True
+
+
+def _answers_due(slider) -> list[tuple[float, float]]:
+    """Where a handle was put, and when, as far as the browser may still answer."""
+    return [
+        (place, when) for place, when in getattr(slider, "put_at", []) if time.monotonic() - when < ANSWER
+    ]
 
 
 def side_by_side(pictures: list[Tensor], gap: int = 2) -> Tensor:

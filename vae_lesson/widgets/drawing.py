@@ -98,8 +98,7 @@ class DrawADigit(Board):
         if _paper(picture) > 127:  # dark ink on light paper, as on photographs
             picture = ImageOps.invert(picture)
         paper = _paper(picture)
-        darker = picture.point(lambda grey: max(0, grey - paper))
-        picture = ImageOps.autocontrast(darker)
+        picture = ImageOps.autocontrast(picture.point(lambda grey: max(0, grey - paper)))
         self.canvas.ink = picture.point(lambda grey: 0 if grey < 60 else grey).tobytes()
 
     def _uploaded(self, change) -> None:
