@@ -22,7 +22,7 @@ def examine() -> int:
 def _versions() -> str:
     from importlib.metadata import version
 
-    names = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "tqdm", "safetensors")
+    names = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "anywidget", "tqdm", "safetensors")
     return ", ".join([f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in names)])
 
 
