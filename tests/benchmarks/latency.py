@@ -56,9 +56,9 @@ AS_IT_IS = "import sys; from jupyterlab.labapp import main; sys.exit(main())"
 NO_DELAY = """
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler as Handler
 opened = Handler.open
-async def open_at_once(self, *arguments):
+async def open_at_once(self, *arguments, **named):
     self.set_nodelay(True)
-    await opened(self, *arguments)
+    await opened(self, *arguments, **named)
 Handler.open = open_at_once
 """
 
