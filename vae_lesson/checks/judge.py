@@ -13,14 +13,9 @@ def judge(
     attempt: Callable, inputs: tuple, truth: Tensor, slips: dict[str, Tensor], *, tolerance: float = 1e-4
 ) -> str:
     """One line: not attempted, correct, or a hint; slips maps a hint to what the slip would return."""
-    try:
-        result = attempt(*(value.clone() if isinstance(value, Tensor) else value for value in inputs))
-    except NotImplementedError:
-        return NOT_ATTEMPTED
-    except Exception as error:
-        return f"not yet: your function stopped with {type(error).__name__}: {error}"
-    if result is None or result is Ellipsis:
-        return NOT_ATTEMPTED
+    result, verdict = called(attempt, inputs)
+    if verdict:
+        return verdict
     try:
         result = torch.as_tensor(result)
     except (TypeError, ValueError, RuntimeError):
@@ -36,6 +31,17 @@ def judge(
         f"not yet: expected {truth.flatten()[0].item():.4f} for the first value, "
         f"got {result.flatten()[0].item():.4f}"
     )
+
+
+def called(attempt: Callable, inputs: tuple) -> tuple[object, str]:
+    """What the student's function returns for copies of the inputs, and a verdict if that is nothing."""
+    try:
+        result = attempt(*(value.clone() if isinstance(value, Tensor) else value for value in inputs))
+    except NotImplementedError:
+        return None, NOT_ATTEMPTED
+    except Exception as error:
+        return None, f"not yet: your function stopped with {type(error).__name__}: {error}"
+    return result, NOT_ATTEMPTED if result is None or result is Ellipsis else ""
 
 
 def same(a: Tensor, b: Tensor, tolerance: float) -> bool:
