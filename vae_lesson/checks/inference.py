@@ -1,208 +1,137 @@
-"""Judges of lessons 04 and 05: posterior, marginal, importance sampling, ELBO, gradients."""
-
-import math
-from collections.abc import Callable
+"""Exercises of lessons 04, 05 and 07: posterior, marginal, importance sampling, ELBO, gradients."""
 
 import torch
-from torch.distributions import Bernoulli, Categorical, MultivariateNormal, Normal, kl_divergence
+from torch import Generator, Tensor
+from torch.distributions import Categorical, Normal, kl_divergence
 
-from vae_lesson.checks.judge import CORRECT, judge
+from vae_lesson.checks.judge import CORRECT, AnyOf, Case
+from vae_lesson.checks.shared import far_down, normal, probabilities, uniform
 
 
-def posterior(attempt: Callable) -> str:
+def posterior(rng: Generator) -> Case:
     """attempt(prior (S,), likelihood (B, S)) -> posterior probabilities p(z|x) (B, S)."""
-    prior = torch.distributions.Dirichlet(torch.ones(5)).sample()
-    likelihood = torch.rand(3, 5) + 0.02
+    prior, likelihood = probabilities(rng, 5), uniform(rng, 0.02, 0.3, 3, 5)
     joint = prior * likelihood
-    truth = Categorical(logits=prior.log() + likelihood.log()).probs
-    slips = {
+    return (prior, likelihood), {
+        CORRECT: Categorical(logits=joint.log()).probs,
         "that is the joint p(z) p(x|z): divide by its sum over z": joint,
         "the prior is missing: multiply the likelihood by it": likelihood / likelihood.sum(-1, keepdim=True),
         "normalise over z (the last dimension), not over the images x": joint / joint.sum(0),
         "normalise each image by itself: the sum over z, not over everything": joint / joint.sum(),
-        "that is p(x); asked is the posterior p(z|x)": joint.sum(-1),
     }
-    return judge(attempt, (prior, likelihood), truth, slips)
 
 
-def log_marginal(attempt: Callable) -> str:
+def log_marginal(rng: Generator) -> list[Case]:
     """attempt(log_pz (S,), log_px_given_z (B, S)) -> log p(x) (B,), in nats per image."""
-    log_pz = torch.distributions.Dirichlet(torch.ones(8)).sample().double().log()
-    log_like = torch.randn(3, 8, dtype=torch.float64) * 3 - 5
-    joint = log_pz + log_like
-    truth = joint.exp().sum(-1).log()
-    without_prior = torch.logsumexp(log_like, -1)
-    slips = {
-        "the log goes outside the sum: this is the mean of log p(x|z), not the log of the mean": (
-            (log_pz.exp() * log_like).sum(-1)
-        ),
-        "the prior is missing: sum p(z) p(x|z), so add log p(z) before the logsumexp": without_prior,
-        "the prior is p(z) = exp(log_pz), and not the same for every z": without_prior - math.log(8),
-        "sum over the latents z (the last dimension), not over the images x": torch.logsumexp(joint, 0),
-        "one value per image, please: sum over z only": torch.logsumexp(joint.flatten(), 0),
+    prior, like = probabilities(rng, 8), uniform(rng, -12, -2, 3, 8)
+    log_pz, truth = prior.log(), (like.exp() @ prior).log()
+    answers = {
+        CORRECT: truth,
+        "the log goes outside the sum: that is the mean of log p(x|z), not the log of the mean": like @ prior,
+        "the prior is missing: add log p(z) before the logsumexp": like.logsumexp(-1),
+        "the prior is p(z) = exp(log_pz), and not the same for every z": like.exp().mean(-1).log(),
+        "sum over the latents z (the last dimension), not over the images x": (log_pz + like).logsumexp(0),
         "the sign: log p(x) of a picture is negative, and so is what you should return": -truth,
-        "that is p(x); asked is its logarithm": truth.exp(),
-        "log of a product is a sum: log p(z) + log p(x|z)": torch.logsumexp(log_pz * log_like, -1),
     }
-    verdict = judge(attempt, (log_pz, log_like), truth, slips)
-    if verdict != CORRECT:
-        return verdict
-    far = {"exp() underflows for numbers this small: use torch.logsumexp": torch.full_like(truth, -torch.inf)}
-    return judge(attempt, (log_pz, log_like - 2000), truth - 2000, far)
+    return [((log_pz, like), answers), far_down((log_pz, like - 2000), truth - 2000)]
 
 
-def effective_sample_size(attempt: Callable) -> str:
+def effective_sample_size(rng: Generator) -> list[Case]:
     """attempt(log_w (K,)) -> effective sample size, between 1 and K; the weights may be tiny."""
-    log_w = torch.randn(50, dtype=torch.float64)
-    w = torch.softmax(log_w, 0)
-    truth = 1 / (w**2).sum()
-    raw = log_w.exp()
-    slips = {
+    share = torch.softmax(0.7 * normal(rng, 50), 0)
+    log_w = (0.1 * share).log()  # the weights sum to 0.1: whoever takes them for shares is far off
+    truth = 1 / (share @ share)
+    answers = {
+        CORRECT: truth,
         "upside down: it is the square of the sum over the sum of squares": 1 / truth,
-        "square the sum of the weights: (sum w)^2 / sum w^2": raw.sum() / (raw**2).sum(),
-        "normalise the weights first: (sum w)^2 / sum w^2": 1 / (raw**2).sum(),
+        "square the sum of the weights too: (sum w)^2 / sum w^2": AnyOf([truth / 0.1, truth / 0.1**2]),
         "that is the share of all K; asked is the number (multiply by K)": truth / 50,
-        "square each weight before the sum, not after": torch.tensor(1.0).double(),
+        "square each weight before the sum, not after": 1.0,
     }
-    verdict = judge(attempt, (log_w,), truth, slips)
-    if verdict != CORRECT:
-        return verdict
-    far = {
-        "exp() underflows for weights this small: subtract the largest log weight first": truth * torch.nan
-    }
-    return judge(attempt, (log_w - 2000,), truth, far)
+    far = (log_w - 2000).float().double()  # rounded as the student gets it
+    return [((log_w,), answers), far_down((far,), 1 / torch.softmax(far, 0).square().sum())]
 
 
-def importance_sampled_log_px(attempt: Callable) -> str:
+def log_mean_weight(w: Tensor) -> dict[str, object]:
+    """Log of the mean over K weights (K, B) of each image, and its slips."""
+    return {
+        CORRECT: w.mean(0).log(),
+        "the mean of the logs estimates the ELBO; asked is the log of the mean weight": w.log().mean(0),
+        "you left out - log K: a mean is the sum divided by K": w.sum(0).log(),
+        "average over the K samples (dimension 0), keep one value per image": w.mean(1).log(),
+        "the sign: return log p(x), not minus it": -w.mean(0).log(),
+    }
+
+
+def log_mean_exp(rng: Generator) -> list[Case]:
+    """attempt(log_w (K, B)) -> log of the mean weight of each image (B,): importance-sampled log p(x)."""
+    log_w = 3 * normal(rng, 50, 4) - 5
+    answers = log_mean_weight(log_w.exp())
+    return [((log_w,), answers), far_down((log_w - 2000,), answers[CORRECT] - 2000)]
+
+
+def importance_sampled_log_px(rng: Generator) -> list[Case]:
     """attempt(log_px_given_z, log_pz, log_qz), each (K, B), z drawn from q -> estimate of log p(x) (B,)."""
-    like, prior, q = torch.randn(3, 30, 4, dtype=torch.float64) * 2 - 3
-    log_w = like + prior - q
-    estimate = lambda w: w.exp().mean(0).log()  # noqa: E731
-    slips = {
-        "the mean of the logs estimates the ELBO, not log p(x): take the log of the mean weight": log_w.mean(
-            0
+    like, prior, q = 2 * normal(rng, 3, 30, 4) - 3
+    answers = log_mean_weight((like + prior - q).exp()) | {
+        "divide by q(z): z was drawn from q, not from the prior": (like + prior).exp().mean(0).log(),
+        "the weight is p(x|z) p(z) / q(z): mind the prior, and the sign of log q": AnyOf(
+            log_w.exp().mean(0).log() for log_w in (like, like - q, like + prior + q)
         ),
-        "you left out - log K: a mean is the sum divided by K": torch.logsumexp(log_w, 0),
-        "divide by q(z): z was drawn from q, not from the prior": estimate(like + prior),
-        "the sign of log q: the weight is p(x|z) p(z) / q(z)": estimate(like + prior + q),
-        "the prior is missing in the weight: p(x|z) p(z) / q(z)": estimate(like - q),
-        "with z from q the weight is p(x|z) p(z) / q(z), not p(x|z) alone": estimate(like),
-        "the sign: return log p(x), not minus it": -estimate(log_w),
-        "average over the K samples (dimension 0), keep one value per image": estimate(log_w.T),
     }
-    inputs = (like, prior, q)
-    verdict = judge(attempt, inputs, estimate(log_w), slips)
-    if verdict != CORRECT:
-        return verdict
-    far = {"exp() underflows for weights this small: use torch.logsumexp": torch.full((4,), -torch.inf)}
-    return judge(attempt, (like - 2000, prior, q), estimate(log_w) - 2000, far)
+    return [((like, prior, q), answers), far_down((like - 2000, prior, q), answers[CORRECT] - 2000)]
 
 
-def elbo_by_enumeration(attempt: Callable) -> str:
+def elbo_by_enumeration(rng: Generator) -> Case:
     """attempt(q (S,), log_pz (S,), log_px_given_z (S,)) -> the ELBO in nats, by the sum over z."""
-    divergence = lambda a, b: kl_divergence(Categorical(a), Categorical(b))  # noqa: E731
-    q = prior = torch.ones(6, dtype=torch.float64)
-    while abs(divergence(q, prior) - divergence(prior, q)) < 0.05:  # else the wrong direction would be right
-        q, prior = torch.distributions.Dirichlet(torch.ones(2, 6)).sample().double() + 0.02
-        q, prior = q / q.sum(), prior / prior.sum()
-    like = torch.randn(6, dtype=torch.float64) * 2 - 4
-    post = torch.softmax(prior.log() + like, 0)
-    fit = q @ like
-    truth = fit - divergence(q, prior)
-    log_px = torch.logsumexp(prior.log() + like, 0)
-    slips = {
-        "the KL of the ELBO is to the prior p(z), not to the posterior p(z|x)": fit - divergence(q, post),
-        "the sign: the KL is a price, subtract it": fit + divergence(q, prior),
-        "the direction: KL(q || p(z)), with q first": fit - divergence(prior, q),
-        "you left out - log q(z): the ELBO is the mean of log p(x|z) + log p(z) - log q(z)": (
-            fit + q @ prior.log()
-        ),
+    # Fixed up to 5 %: a slip could be right by luck in this one number.
+    table = torch.tensor([[6, 8, 5, 1, 1, 6], [3, 3, 2, 2, 7, 4], [-4, -9, -9, -7, -2, -4]])
+    q, prior, like = table * uniform(rng, 0.95, 1.05, 3, 6)
+    q, prior, p_x = q / q.sum(), prior / prior.sum(), prior / prior.sum() @ like.exp()
+    of_q, of_prior, of_posterior = (Categorical(p) for p in (q, prior, prior * like.exp() / p_x))
+    fit, price = q @ like, kl_divergence(of_q, of_prior)
+    return (q, prior.log(), like), {
+        CORRECT: fit - price,
+        "the KL is to the prior p(z), not to the posterior p(z|x)": fit - kl_divergence(of_q, of_posterior),
+        "the sign: the KL is a price, subtract it": fit + price,
+        "the direction: KL(q || p(z)), with q first": fit - kl_divergence(of_prior, of_q),
+        "you left out - log q(z): it is the mean of log p(x|z) + log p(z) - log q(z)": fit + q @ prior.log(),
         "that is the first term alone: subtract KL(q || p(z))": fit,
-        "that is log p(x): the ELBO lies below it": log_px,
-        "that is minus the ELBO: keep the sign": -truth,
+        "that is log p(x): the ELBO lies below it": p_x.log(),
+        "that is minus the ELBO: keep the sign": price - fit,
         "the average is over q, not over the prior": prior @ (like + prior.log() - q.log()),
     }
-    return judge(attempt, (q, prior.log(), like), truth, slips)
 
 
-def linear_gaussian_posterior(attempt: Callable) -> str:
+def linear_gaussian_posterior(rng: Generator) -> Case:
     """attempt(x, w, var_x) -> (mean, variance) of p(z|x), for z ~ N(0, 1), x | z ~ N(w z, var_x)."""
-    x, w = (2 * torch.rand(2, dtype=torch.float64) + 1).unbind()  # near w = 0 slips would be right
-    var_x = 0.5 * torch.rand(1, dtype=torch.float64)[0] + 0.3
-    one = torch.ones_like(w)
-    joint = MultivariateNormal(
-        torch.zeros(2, dtype=torch.float64),
-        torch.stack([torch.stack([one, w]), torch.stack([w, w**2 + var_x])]),
-    )  # of (z, x); the truth: quadrature over z at this x
-    z = torch.linspace(-12, 12, 20001, dtype=torch.float64)
-    p = torch.softmax(joint.log_prob(torch.stack([z, x.expand_as(z)], -1)), 0)
-    mean = p @ z
-    var = p @ (z - mean) ** 2
-    truth = torch.stack([mean, var])
-    slips = {
-        "the prior is missing: its precision 1 adds to w^2 / var_x": torch.stack([x / w, var_x / w**2]),
-        "the prior is missing in the mean: multiply w x / var_x by the posterior variance": torch.stack(
-            [x / w, var]
-        ),
-        "asked is the variance, not its root": torch.stack([mean, var.sqrt()]),
-        "that is the precision; the variance is 1 over it": torch.stack([mean, 1 / var]),
-        "divide by var_x, a variance, and not by its square": torch.stack(
-            [w * x / var_x**2 / (1 + w**2 / var_x**2), 1 / (1 + w**2 / var_x**2)]
-        ),
-        "return two numbers: mean and variance": mean,
+    (x, w), var_x = uniform(rng, 1, 3, 2), uniform(rng, 0.3, 0.8)
+    z = torch.linspace(-8, 8, 8001, dtype=torch.float64)  # the truth: quadrature over z at this x
+    p = torch.softmax(Normal(0.0, 1.0).log_prob(z) + Normal(w * z, var_x.sqrt()).log_prob(x), 0)
+    mean, var = p @ z, torch.cov(z, aweights=p, correction=0)
+    return (x, w, var_x), {
+        CORRECT: (mean, var),
+        "the prior is missing: its precision 1 adds to w^2 / var_x": (x / w, var_x / w**2),
+        "the prior is missing in the mean: w x / var_x times the posterior variance": (x / w, var),
+        "asked is the variance, not its root": (mean, var.sqrt()),
+        "that is the precision; the variance is 1 over it": (mean, 1 / var),
     }
-    return judge(attempt, (x, w, var_x), truth, slips)
 
 
-def score_function_gradient(attempt: Callable) -> str:
+def score_function_gradient(rng: Generator) -> Case:
     """attempt(f (K,), eps (K,), sigma, baseline) -> estimate of d/dmu E[f(z)] for z = mu + sigma eps."""
-    f, eps = torch.randn(2, 50, dtype=torch.float64) + 1
-    sigma, baseline = torch.rand(2, dtype=torch.float64) + 0.3
+    eps = normal(rng, 50)
+    eps = eps - eps.mean() + 0.5  # around 0 the baseline would hardly matter
+    f = 4 + 2 * eps + normal(rng, 50)
+    sigma, baseline = uniform(rng, 0.3, 0.5), uniform(rng, 0.5, 1.5)
     mu = torch.zeros(50, dtype=torch.float64, requires_grad=True)
-    log_q = Normal(mu, sigma).log_prob(sigma * eps)
-    (score,) = torch.autograd.grad(log_q.sum(), mu)  # of each sample, by autograd
+    (score,) = torch.autograd.grad(Normal(mu, sigma).log_prob(sigma * eps).sum(), mu)  # of each sample
     truth = ((f - baseline) * score).mean()
-    slips = {
-        "subtract the baseline from f": (f * score).mean(),
-        "subtract the baseline, do not add it": ((f + baseline) * score).mean(),
-        "divide by sigma: d log q / d mu = (z - mu) / sigma^2 = eps / sigma": ((f - baseline) * eps).mean(),
-        "eps is (z - mu) / sigma already: divide by sigma once more, not by its square": (
-            (f - baseline) * eps / sigma**2
-        ).mean(),
-        "an estimate is a mean over the K samples, not a sum": ((f - baseline) * score).sum(),
-        "average over the K samples": (f - baseline) * score,
+    return (f, eps, sigma, baseline), {
+        CORRECT: truth,
+        "subtract the baseline from f": AnyOf([(f * score).mean(), ((f + baseline) * score).mean()]),
+        "divide by sigma: d log q / d mu = (z - mu) / sigma^2 = eps / sigma": truth * sigma,
+        "eps is (z - mu) / sigma already: divide by sigma once more, not by its square": truth / sigma,
+        "an estimate is a mean over the K samples, not a sum": truth * 50,
         "the sign: d log q / d mu = + eps / sigma": -truth,
     }
-    return judge(attempt, (f, eps, sigma, baseline), truth, slips)
-
-
-def vae_elbo(attempt: Callable) -> str:
-    """attempt(x (B, D), logits (B, D), mu (B, L), log_var (B, L)) -> ELBO of each image in nats (B,)."""
-    x, logits = torch.bernoulli(torch.full((4, 784), 0.2)), torch.randn(4, 784)
-    mu, log_var = torch.randn(2, 4, 6)
-    pixels, prior = Bernoulli(logits=logits).log_prob(x), Normal(0.0, 1.0)
-    kl_of = lambda std: kl_divergence(Normal(mu, std), prior)  # noqa: E731
-    latents, as_log_sigma = kl_of((0.5 * log_var).exp()), kl_of(log_var.exp()).sum(-1)
-    fit, kl = pixels.sum(-1), latents.sum(-1)
-    mixed_up = (0.5 * (mu**2 + log_var.exp() - 1) - log_var).sum(-1)
-    half = (0.5 * (mu**2 + (2 * log_var).exp() - 1 - log_var)).sum(-1)
-    log_sigma = "log_var is log sigma squared: you treated it as log sigma in the KL"
-    slips = {
-        "did you average over pixels? That is a silent beta of 784": pixels.mean(-1) - kl,
-        "did you average over latents? The KL is the sum over them": fit - latents.mean(-1),
-        "averages over pixels and latents weigh the two terms wrongly: sum": pixels.mean(-1)
-        - latents.mean(-1),
-        log_sigma: fit - as_log_sigma,
-        log_sigma + " (subtract log_var once, inside the half)": fit - mixed_up,
-        log_sigma + " (its exponential is the variance)": fit - half,
-        "the sign: subtract the KL": fit + kl,
-        "that is -ELBO, the loss: asked is the ELBO": kl - fit,
-        "the KL is missing": fit,
-        "you left out the factor 1/2 of the KL": fit - 2 * kl,
-        "the direction: KL(q || prior), not KL(prior || q)": (
-            fit - kl_divergence(prior, Normal(mu, (0.5 * log_var).exp())).sum(-1)
-        ),
-        "one value per image, please: you averaged over the batch": (fit - kl).mean(),
-        "one value per image, please: you summed over the batch": (fit - kl).sum(),
-    }
-    return judge(attempt, (x, logits, mu, log_var), fit - kl, slips)
