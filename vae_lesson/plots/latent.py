@@ -1,89 +1,96 @@
-"""Codes in the plane: latent means, Gaussians as ellipses, true posteriors as heat maps."""
+"""The latent plane: decoded digits, codes, Gaussians as ellipses, true posteriors as heat maps."""
 
 from collections.abc import Callable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
-from vae_lesson.plots.style import COLORS, closed
+from vae_lesson.plots.pictures import tile
+from vae_lesson.plots.style import COLORS, GREY, LATENT_AXES, numbers, panel, panels
 
-AXES = {"xlabel": "z1 (prior standard deviations)", "ylabel": "z2 (prior standard deviations)"}
+
+def plane(n: int, reach: float) -> Tensor:
+    """The latents that `manifold` shows: an n x n grid over [-reach, reach]^2, as (n * n, 2)."""
+    steps = (torch.arange(n) + 0.5) / n * 2 * reach - reach  # the middles of the tiles
+    z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")
+    return torch.stack([z1, z2], -1).reshape(-1, 2)
+
+
+def manifold(images: Tensor, reach: float, title: str) -> Figure:
+    """Decoded digits over the latent square [-reach, reach]^2.
+
+    images: (n * n, 1, 28, 28), row by row as `plane` has them: z2 falls from +reach, z1 rises from -reach.
+    """
+    tiles = tile(images, round(len(images) ** 0.5))
+    axis = panel(title, (7, 7), **LATENT_AXES)
+    axis.imshow(numbers(tiles), extent=(-reach, reach, -reach, reach), **GREY)
+    return axis.figure
+
+
+def manifold_with_codes(tiles: Tensor, reach: float, mu: Tensor, labels: Tensor) -> Figure:
+    """The manifold as a bare square picture, without axes, and codes on it, each drawn as its digit.
+
+    tiles: (H, H) over the square [-reach, reach]^2; mu: (N, 2); labels: (N,).
+    """
+    figure = Figure(figsize=(5, 5), dpi=120, layout="none")
+    axis = figure.add_axes((0, 0, 1, 1))
+    pale = GREY | {"cmap": "gray_r", "alpha": 0.35}
+    axis.imshow(numbers(tiles), extent=(-reach, reach, -reach, reach), **pale)
+    draw_numerals(axis, mu, labels)
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    axis.set_axis_off()
+    return figure
+
+
+def draw_numerals(axis: Axes, points: Tensor, labels: Tensor) -> None:
+    """Draw each point as its digit, in the digit's colour.  points: (N, 2); labels: (N,), 0 to 9."""
+    points, labels = numbers(points), numbers(labels)
+    for digit, color in enumerate(COLORS):
+        x, y = points[labels == digit].T
+        axis.scatter(x, y, marker=f"${digit}$", s=25, linewidths=0.3, color=color)
 
 
 def latent_pca(mu: Tensor, labels: Tensor, title: str) -> Figure:
     """Latent means in the plane of their two widest directions (PCA), each point drawn as its digit.
 
-    mu: (N, L), L >= 2; labels: (N,).
+    mu: (N, L); labels: (N,).  Raises ValueError unless there are two images and two latents or more.
     """
-    centred = mu.double() - mu.double().mean(0)
-    _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
+    mu = numbers(mu).astype(float)
+    if mu.ndim != 2 or min(mu.shape) < 2:
+        raise ValueError(f"mu must be (N, L), of two images and two latents or more; got {mu.shape}")
+    centred = mu - mu.mean(0)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     share = singular**2 / (singular**2).sum()
-    figure = latent_scatter(centred @ directions[:2].T, labels, title)
-    figure.axes[0].set(
-        xlabel=f"first principal component ({share[0]:.0%} of the variance)",
-        ylabel=f"second principal component ({share[1]:.0%})",
-    )
-    return figure
-
-
-def latent_scatter(points: Tensor, labels: Tensor, title: str) -> Figure:
-    """Points in the plane, each drawn as its digit in its colour.  points: (N, 2); labels: (N,)."""
-    figure, axis = plt.subplots(figsize=(7, 6))
-    for digit in range(10):
-        x, y = points[labels == digit].T.numpy()
-        axis.scatter(x, y, marker=f"${digit}$", s=24, linewidths=0.3, color=COLORS[digit], alpha=0.8)
-    axis.set(title=title, **AXES)
-    axis.set_aspect("equal")
-    return closed(figure)
-
-
-def plane_maps(
-    pictures: dict, reach: float, title: str, unit: str, *, top: float | None = None, each: bool = False
-) -> Figure:
-    """Maps of quantities over the latent square [-reach, reach]^2, side by side.
-
-    pictures: name -> (H, W), the lowest z2 in the first row; unit: of the colour bar.
-    top: where the colours end (default: at the largest value).  each: a colour bar for each map.
-    """
-    figure, axes = plt.subplots(1, len(pictures), figsize=(4.4 * len(pictures), 3.9), squeeze=False)
-    top = top if each else top or max(float(picture.max()) for picture in pictures.values())
-    for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
-        drawn = axis.imshow(
-            np.asarray(picture), origin="lower", extent=(-reach, reach, -reach, reach), cmap="cividis",
-            vmin=0, vmax=top,
-        )  # fmt: skip
-        axis.set_title(name, fontsize=11)
-        axis.set(**AXES)
-        if each:
-            figure.colorbar(drawn, ax=axis, shrink=0.8)
-    if not each:
-        figure.colorbar(drawn, ax=list(axes[0]), label=unit, shrink=0.8)
-    figure.suptitle(title, x=0.01, ha="left")
-    return closed(figure)
+    axis = panel(title, (7, 6), aspect="equal")
+    draw_numerals(axis, centred @ directions[:2].T, labels)
+    axis.set_xlabel(f"first principal component ({share[0]:.0%} of the variance)")
+    axis.set_ylabel(f"second principal component ({share[1]:.0%})")
+    return axis.figure
 
 
 def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     """A kept figure for a widget.  Returns move(x, y) -> Figure with a cross there, move() with none.
 
     A cross that would lie outside stands at the border.
-
     points: (N, 2), drawn as their digits; name: of the plane; labels: (N,).
     """
-    figure = latent_scatter(points, labels, f"Where it lands: {name}")
-    figure.set(figwidth=3.6, figheight=3.6, dpi=100)
-    axis = figure.axes[0]
-    axis.set(xlabel="", ylabel="")
-    (cross,) = axis.plot([], [], "x", color="black", markersize=16, markeredgewidth=4, animated=True)
+    axis = panel(f"Where it lands: {name}", (3.6, 3.6), aspect="equal")
+    axis.figure.set_dpi(100)
+    draw_numerals(axis, points, labels)
+    cross_style = {"color": "black", "markersize": 16, "markeredgewidth": 4, "clip_on": False}
+    (cross,) = axis.plot([], [], "x", animated=True, **cross_style)
+    (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
 
-    def move(*at: float) -> Figure:
-        limits = (axis.get_xlim(), axis.get_ylim())
-        inside = [[min(max(value, low), high)] for value, (low, high) in zip(at, limits, strict=False)]
-        cross.set_data(inside or ([], []))
-        return figure
+    def move(*point: float) -> Figure:
+        cross.set_visible(bool(point))
+        if point:
+            x, y = np.clip(numbers(point), (left, bottom), (right, top))
+            cross.set_data([x], [y])
+        return axis.figure
 
     return move
 
@@ -93,17 +100,16 @@ def posterior_ellipses(mu: Tensor, log_var: Tensor, labels: Tensor, title: str) 
 
     mu, log_var: (N, 2); labels: (N,).  The dashed circles are the prior's one and two standard deviations.
     """
-    figure, axis = plt.subplots(figsize=(7, 6.6))
+    mu, sigma, labels = numbers(mu), np.exp(0.5 * numbers(log_var)), numbers(labels)
+    reach = np.abs(mu).max() + 0.5
+    axis = panel(title, (7, 6.6), aspect="equal", **LATENT_AXES)
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach))
     for radius in (1, 2):
         axis.add_patch(Ellipse((0, 0), 2 * radius, 2 * radius, fill=False, linestyle="--", color="gray"))
-    sigma = (0.5 * log_var).exp()
-    for m, s, label in zip(mu.tolist(), sigma.tolist(), labels.tolist(), strict=True):
-        axis.add_patch(Ellipse(m, 2 * s[0], 2 * s[1], color=f"C{label}", alpha=0.5, linewidth=0))
+    for m, s, label in zip(mu, sigma, labels, strict=True):
+        axis.add_patch(Ellipse(m, *(2 * s), color=COLORS[label], alpha=0.5, linewidth=0))
         axis.annotate(str(label), m, fontsize=7, ha="center", va="center")
-    reach = float(mu.abs().max()) + 0.5
-    axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), **AXES)
-    axis.set_aspect("equal")
-    return closed(figure)
+    return axis.figure
 
 
 def posterior_maps(maps: list, windows: list, mu: Tensor, log_var: Tensor, names: list, title: str) -> Figure:
@@ -112,17 +118,12 @@ def posterior_maps(maps: list, windows: list, mu: Tensor, log_var: Tensor, names
     maps: pictures (H, W), the lowest z2 in the first row; windows: (left, right, bottom, top) of each, in z;
     mu, log_var: (N, 2); names: a title for each.
     """
-    figure, axes = plt.subplots(1, len(maps), figsize=(2.7 * len(maps), 3.2), squeeze=False)
-    sigma = (0.5 * log_var).exp()
-    for axis, picture, window, m, s, name in zip(
-        axes[0], maps, windows, mu.tolist(), sigma.tolist(), names, strict=True
-    ):
-        axis.imshow(np.asarray(picture), origin="lower", extent=window, cmap="cividis", aspect="auto")
+    figure, axes = panels(names, title, (2.7 * len(maps), 3.2))
+    mu, sigma = numbers(mu), np.exp(0.5 * numbers(log_var))
+    for axis, picture, window, m, s in zip(axes, maps, windows, mu, sigma, strict=True):
+        axis.imshow(numbers(picture), origin="lower", extent=window, cmap="cividis", aspect="auto")
         for radius in (1, 2):
-            size = (2 * radius * s[0], 2 * radius * s[1])
-            axis.add_patch(Ellipse(m, *size, fill=False, color="white", linewidth=1.5))
-        axis.set_title(name, fontsize=11)
+            axis.add_patch(Ellipse(m, *(2 * radius * s), fill=False, color="white", linewidth=1.5))
         axis.set(xlabel="z1")
-    axes[0, 0].set_ylabel("z2")
-    figure.suptitle(title, x=0.01, ha="left")
-    return closed(figure)
+    axes[0].set_ylabel("z2")
+    return figure
