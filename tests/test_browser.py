@@ -1,8 +1,9 @@
-"""A real JupyterLab in a real Chromium: run a lesson, move its widgets by mouse and keyboard, look.
+"""A real JupyterLab in a real Chromium: run lesson 08, move its widgets by mouse and keyboard, look.
 
 Skipped where there is no Chromium, unless VAE_LESSON_BROWSER=required (as in .ci/run): then it fails.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -14,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,46 +23,69 @@ from PIL import Image
 from vae_lesson import widgets
 from vae_lesson.checkpoints import pretrained
 
-ROOT = Path(__file__).parents[1]
+LESSON = Path(__file__).parents[1] / "notebooks" / "08_latent_space.ipynb"
+SLOW_LINE = (
+    "from vae_lesson import checkpoints, widgets\nwidgets.LatentExplorer(checkpoints.pretrained('beta-1'))"
+)
 REQUIRED = os.environ.get("VAE_LESSON_BROWSER") == "required"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None and not REQUIRED,
-    reason="no Chromium here: install it (Debian: apt-get install chromium) to run this test",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None and not REQUIRED,
+        reason="no Chromium here: install it (Debian: apt-get install chromium) to run this test",
+    ),
+]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """The address of a JupyterLab on a copy of the notebooks, with settings and state of its own."""
-    home = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", home / "notebooks")
+@contextlib.contextmanager
+def jupyterlab(home: Path, *program: str):
+    """The address of a JupyterLab on the folder `home`, with settings and state of its own.
+
+    program: what Python is to start, ("-m", "jupyterlab") unless told.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
     own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime"}
     own |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
     environment = os.environ | {name: str(home / folder) for name, folder in own.items()}
-    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
-    options += ["--IdentityProvider.token=", "--LabApp.news_url="]
+    options = ["--no-browser", "--allow-root", f"--port={address.split(':')[-1]}"]
+    options += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--LabApp.news_url="]
+    command = [sys.executable, *(program or ("-m", "jupyterlab")), *options]
     with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options], cwd=home, env=environment, stdout=log, stderr=log
-        )
-    address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
     try:
         for _ in range(240):
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=5).close()
                 break
             except OSError:
-                assert process.poll() is None, (home / "log").read_text()
+                assert process.poll() is None, (home / "log").read_text(encoding="utf-8")
                 time.sleep(0.25)
         yield address
     finally:
         process.terminate()
         process.wait(30)
+
+
+def write_notebook(home: Path, name: str, *cells: str) -> None:
+    """A notebook of these cells, to be opened by `opened`."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    (home / "notebooks").mkdir(exist_ok=True)
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, home / "notebooks" / f"{name}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    home = tmp_path_factory.mktemp("lab")
+    write_notebook(home, "slow_line", SLOW_LINE)
+    shutil.copy(LESSON, home / "notebooks")
+    with jupyterlab(home) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -69,79 +94,56 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox", "--disable-background-networking"]
-        )
+        options = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=options)
         yield browser
         browser.close()
 
 
-def opened(lab, chromium, name, **options):
-    """A page with the lesson, run from top to bottom; `page.complaints` collects what the console says."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000}, **options)
+def opened(lab, chromium, name, script="", **options):
+    """A page with the notebook, which runs; its first picture is there.  `.complaints`: of the console."""
+    page = chromium.new_page(**{"viewport": {"width": 1280, "height": 1000}} | options)
     page.complaints = []
     page.on("console", lambda message: message.type == "error" and page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.add_init_script(script)
     page.set_default_timeout(120_000)
     page.goto(f"{lab}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb")  # a workspace without other tabs
     page.get_by_text("| Idle").wait_for()  # a cell run before that is silently dropped
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.locator("img.vae-lesson-pixels").first.wait_for()
-    page.get_by_text("| Idle").wait_for()
     return page
 
 
-@pytest.mark.parametrize(
-    "name, pixels, said_after",
-    [
-        (
-            "00_start_here",
-            [28, 28],
-            "Code (0.50, 0.00)",
-        ),  # a picture: 28 x 28 pixels, enlarged by the browser
-        ("05_elbo", [450, 144], "= -119.81 nats"),  # a kept figure
-    ],
-)
-def test_run_all_then_move_the_slider_by_keyboard(lab, chromium, name, pixels, said_after):
-    page = opened(lab, chromium, name)
-    image = page.locator("img.vae-lesson-pixels").first
-    handle = page.locator(".noUi-handle").first
-    handle.scroll_into_view_if_needed()
-    before, said = image.evaluate("img => img.src"), page.locator("p[role=status]").first.inner_text()
-    handle.focus()
-    for _ in range(10):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function("([img, src]) => img.src !== src", arg=[image.element_handle(), before])
-    page.wait_for_function("text => document.querySelector('p[role=status]').innerText !== text", arg=said)
-    assert said_after in page.locator("p[role=status]").first.inner_text()
-    assert image.evaluate("img => [img.naturalWidth, img.naturalHeight]") == pixels
-    assert image.evaluate("img => getComputedStyle(img).imageRendering") == "pixelated"
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    if folder := os.environ.get("VAE_LESSON_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+@pytest.fixture(scope="module")
+def running(lab, chromium):
+    """Lesson 08 in the browser, while it runs."""
+    page = opened(lab, chromium, LESSON.stem)
+    yield page
     page.close()
 
 
-# Lesson 08.  The judge of each picture is the same widget in this process, where no browser is.
-
-
 @pytest.fixture(scope="module")
-def lesson(lab, chromium):
-    """Lesson 08 in the browser; its last widget is there when the lesson has run."""
-    page = opened(lab, chromium, "08_latent_space")
+def lesson(running):
+    """Lesson 08 when it has run: its last widget is there."""
+    page = running
     page.locator(".vae-lesson-DrawADigit canvas").wait_for(state="attached")
     page.get_by_text("| Idle").wait_for()
     yield page
     stderr = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert stderr.count() == 0 and page.complaints == []
-    page.close()
+
+
+# The judge of each picture is the same widget in this process, where no browser is.
 
 
 def board(page, name):
-    """A widget of lesson 08, scrolled into view."""
+    """A widget on the page, scrolled into view."""
     place = page.locator(f".vae-lesson-{name}").first
     place.scroll_into_view_if_needed()
+    if folder := os.environ.get("VAE_LESSON_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}-{page.viewport_size['width']}.png")
     return place
 
 
@@ -149,29 +151,14 @@ def pixels_of(content: bytes):
     return np.asarray(Image.open(io.BytesIO(content)).convert("L")).astype(int)
 
 
-def shown(place, number=0):
-    """The pixels of a picture in the browser."""
+def shown(place):
+    """The pixels of the picture in the browser."""
     read = """async img => [...new Uint8Array(await (await fetch(img.src)).arrayBuffer())]"""
-    return pixels_of(bytes(place.locator("img").nth(number).evaluate(read)))
-
-
-def wait_until_alike(here, there, picture="image", number=0):
-    """The browser shows the picture and the sentence of the widget `there`, within ten seconds.
-
-    A grey level of difference is rounding on another thread.
-    """
-    expected = pixels_of(bytes(getattr(there, picture).value))
-    for _ in range(200):
-        if said(here) == there.text and np.abs(shown(here, number) - expected).max() <= 1:
-            return
-        here.page.wait_for_timeout(50)
-    raise AssertionError(
-        f"the browser says {said(here)!r} in place of {there.text!r}, or shows another picture"
-    )
+    return pixels_of(bytes(place.locator("img.vae-lesson-pixels").evaluate(read)))
 
 
 def said(place):
-    return place.locator(".widget-html p[role=status]").inner_text()
+    return place.locator("p[role=status]").last.inner_text()  # the canvas has one too, before it
 
 
 def settled(place):
@@ -182,10 +169,19 @@ def settled(place):
     return before
 
 
-def wait_until_said(place, words):
-    """The sentence contains these words."""
-    sentence = place.locator(".widget-html p[role=status]", has_text=words)
-    sentence.wait_for()
+def wait_until_alike(here, there):
+    """The browser shows the picture and the sentence of the widget `there`, within ten seconds.
+
+    A grey level of difference is rounding on another thread.
+    """
+    expected = pixels_of(bytes(there.image.value))
+    for _ in range(200):
+        if said(here) == there.text and np.abs(shown(here) - expected).max() <= 1:
+            return
+        here.page.wait_for_timeout(50)
+    raise AssertionError(
+        f"the browser says {said(here)!r} in place of {there.text!r}, or shows another picture"
+    )
 
 
 def press(place, selector, *keys):
@@ -214,27 +210,79 @@ def typed(place, selector, number):
     field.press("Enter")
 
 
+# A slow line: what the page sends arrives `late` milliseconds later, in order; `sent` lists the values in it.
+HELD_BACK = """
+    window.late = 0;
+    window.sent = [];
+    const send = WebSocket.prototype.send, decoder = new TextDecoder();
+    WebSocket.prototype.send = function (data) {
+        const text = typeof data === "string" ? data : decoder.decode(data);
+        const update = /"method": ?"update".*?"value": ?([^,}]*)/.exec(text);
+        if (update) window.sent.push(Number(update[1]));
+        if (window.late) setTimeout(() => send.call(this, data), window.late);
+        else send.call(this, data);
+    };
+"""
+
+
+def test_on_a_slow_line_the_browser_answers_nothing_and_no_key_is_lost(running, lab, chromium):
+    """Were handles put where a browser can't have them, it would answer each with a move of its own."""
+    page = opened(lab, chromium, "slow_line", HELD_BACK)
+    page.get_by_text("| Idle").wait_for()
+    here, there = board(page, "LatentExplorer"), widgets.LatentExplorer(pretrained("beta-1"))
+    page.evaluate("window.late = 3000; window.sent = []")
+    for _ in range(2):  # the second is on its way before the page has heard of the first
+        here.get_by_role("button", name="random draw").click()
+        there.draw_from_prior()
+        page.wait_for_timeout(1500)
+    wait_until_alike(here, there)
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.sent") == []  # 32 handles were put somewhere, and none has answered
+    slider = next(iter(there.sliders.values()))
+    stood = slider.value
+    here.get_by_role("button", name="random draw").click()
+    there.draw_from_prior()
+    press(here, ".noUi-handle", *["ArrowRight"] * 4)  # before the page has heard of the draw
+    slider.value = stood + 4 / 16
+    wait_until_alike(here, there)
+    moves = page.evaluate("window.sent")
+    assert set(moves) <= {stood + k / 16 for k in (1, 2, 3, 4)} and moves[-1] == stood + 4 / 16
+    assert page.complaints == []
+    page.close()
+
+
+def test_a_slider_by_keyboard_changes_picture_and_words_and_no_element(lesson):
+    """A screen reader announces a change within an element; one that is put in its place may stay unread."""
+    here = board(lesson, "Board")
+    before, picture = said(here), shown(here)
+    words = here.locator("p[role=status]").element_handle()
+    press(here, ".noUi-handle >> nth=1", "ArrowRight")
+    lesson.wait_for_function("([p, text]) => p.innerText !== text", arg=[words, before])
+    assert words.evaluate("p => p.isConnected") and words.inner_text() == said(here)
+    assert "From -4 to 4" in said(here) and (shown(here) != picture).any()
+    assert here.locator("img").evaluate("img => getComputedStyle(img).imageRendering") == "pixelated"
+
+
 def test_explorer(lesson):
     here, there = board(lesson, "LatentExplorer"), widgets.LatentExplorer(pretrained("cnn"))
     press(here, ".noUi-handle", *["ArrowRight"] * 7)  # by keyboard
     first = next(iter(there.sliders))
-    there.sliders[first].value = 0.35
+    there.sliders[first].value = 7 / 16
     wait_until_alike(here, there)
-    assert f"{first} = +0.35" in said(here)
+    assert f"{first} = +0.44" in said(here)
     assert there.sliders[first].description in here.inner_text()
     handle = here.locator(".noUi-handle").nth(2)
-    box = handle.bounding_box()  # by mouse
-    lesson.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    lesson.mouse.down()
-    lesson.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2, steps=6)
-    lesson.mouse.up()
+    drag(lesson, handle, (0.5, 0.5), (4, 0.5))  # by mouse
     name, value = re.match(r"(z\d+) = ([+-][\d.]+),", settled(here)).groups()
     assert name == list(there.sliders)[2] and float(value) > 0.5
-    there.sliders[name].value = float(value)
+    there.sliders[name].value = round(float(value) * 16) / 16
     wait_until_alike(here, there)
     typed(here, "input[type=number]", 7)
     press(here, "button:has-text('encode it')", "Enter")
     there.encode(7)
+    wait_until_alike(here, there)
+    handle.press("ArrowRight")  # one step from where the handle stands
+    there.sliders[name].value += 1 / 16
     wait_until_alike(here, there)
     here.get_by_role("button", name="random draw").click()
     there.draw_from_prior()
@@ -242,10 +290,6 @@ def test_explorer(lesson):
     press(here, "button:has-text('centre')", "Space")
     there.reset()
     wait_until_alike(here, there)
-    here.locator(".widget-play button").first.click()  # plays: the first latent goes there and back
-    lesson.wait_for_function("() => /above 9\\d\\.\\d %/.test(document.querySelector("
-                             "'.vae-lesson-LatentExplorer p[role=status]').innerText)")  # fmt: skip
-    here.locator(".widget-play button").nth(1).click()  # stops
 
 
 def test_plane(lesson):
@@ -256,46 +300,17 @@ def test_plane(lesson):
     press(here, ".vae-lesson-pad", "Home")
     there.z = [0, 0]
     wait_until_alike(here, there)
-    press(here, ".noUi-handle", *["ArrowLeft"] * 5)
-    there.sliders["z1"].value = -0.25
-    wait_until_alike(here, there)
     drag(lesson, here.locator(".vae-lesson-pad"), (0.5, 0.5), (0.9, 0.2), (0.75, 0.25))
     there.z = [1.5, 1.5]
     wait_until_alike(here, there)
     assert "(+1.50, +1.50)" in said(here)
+    press(here, ".noUi-handle", *["ArrowLeft"] * 5)  # right after the drag, through where it has been
+    there.sliders["z1"].value -= 5 * 3 / 64
+    wait_until_alike(here, there)
     picture = here.locator(".vae-lesson-pad").evaluate("pad => pad.style.backgroundImage")
     here.locator("select").select_option("4")
     lesson.wait_for_function("before => document.querySelector('.vae-lesson-pad').style.backgroundImage"
                              " !== before", arg=picture)  # fmt: skip
-
-
-def test_interpolator(lesson):
-    here, there = board(lesson, "Interpolator"), widgets.Interpolator(pretrained("cnn"))
-    press(here, ".noUi-handle", *["ArrowRight"] * 20)
-    there.sliders["t"].value = 0.7
-    wait_until_alike(here, there)
-    typed(here, "input[type=number] >> nth=1", 9)
-    there.second.value = 9
-    wait_until_alike(here, there, "strip", number=1)
-    track = here.locator(".noUi-target").bounding_box()
-    lesson.mouse.click(track["x"] + 1, track["y"] + track["height"] / 2)
-    there.sliders["t"].value = int(settled(here).split("%")[0]) / 100
-    wait_until_alike(here, there)
-
-
-def test_traversals(lesson):
-    here, there = board(lesson, "Traversals"), widgets.Traversals(pretrained("cnn"))
-    wait_until_alike(here, there)
-    press(here, ".noUi-handle", "ArrowRight", "ArrowRight")
-    there.sliders["reach"].value = 4
-    wait_until_alike(here, there)
-    press(here, "input[type=number]", "ArrowUp", "ArrowUp", "Enter")
-    there.number.value = 2
-    wait_until_alike(here, there)
-    track = here.locator(".noUi-target").bounding_box()
-    lesson.mouse.click(track["x"] + track["width"] - 1, track["y"] + track["height"] / 2)
-    there.sliders["reach"].value = 8
-    wait_until_alike(here, there)
 
 
 def test_drawing(lesson):
@@ -303,35 +318,35 @@ def test_drawing(lesson):
     typed(here, "input[type=number]", 3)
     here.get_by_role("button", name="take it").click()
     there.take(3)
-    wait_until_alike(here, there, number=1)
+    wait_until_alike(here, there)
     press(here, "canvas", "Delete")
     there.clear()
-    wait_until_said(here, "Nothing")
+    wait_until_alike(here, there)
     press(here, "canvas", *["ArrowUp"] * 9, "Space", *["ArrowDown"] * 18, "Space")  # a 1, by keyboard
-    wait_until_said(here, "are 1s")
+    assert here.locator("p[role=status]").first.inner_text() == "pen up, column 14, row 23"
+    here.get_by_text("are 1s").wait_for()
     settled(here)
-    drawn = shown(here, number=1)
+    drawn = shown(here)
     assert drawn[4:24, :28].max() > 200 and drawn[:3, :28].max() == 0
     press(here, "canvas", "Delete")
     drag(lesson, here.locator("canvas"), (0.3, 0.2), (0.7, 0.2), (0.45, 0.85))  # a 7, by mouse
-    wait_until_said(here, "are 7s")
+    here.get_by_text("are 7s").wait_for()
     ink = here.locator("canvas").evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, 112, 112).data].filter((_, i) => i % 4 === 0)"
     )
     there.canvas.ink = bytes(ink)
-    wait_until_alike(here, there, number=1)
+    wait_until_alike(here, there)
 
 
 def test_a_long_drag_ends_where_the_pointer_ends_and_leaves_no_queue(lesson):
-    """Ten seconds at 60 events a second."""
     there = widgets.LatentPlane(pretrained("feedforward-2d"))
     here = board(lesson, "LatentPlane")
-    result = dragged(here, seconds=10)
-    assert result["events"] == 600 and len(result["changes"]) > 50
+    result = dragged(here, seconds=4)
+    assert result["events"] == 240 and len(result["changes"]) > 20
     there.z = result["code"]
     wait_until_alike(here, there)
     count = lesson.evaluate("window.changes.length")
-    lesson.wait_for_timeout(1000)
+    lesson.wait_for_timeout(500)
     assert lesson.evaluate("window.changes.length") == count  # nothing was waiting
 
 

@@ -9,22 +9,17 @@ Last a drag on the plane: 10 s, 60 events a second, and how late the last pictur
 
 import os
 import platform
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from statistics import median
 
-import nbformat
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import test_browser
 
-KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 CELLS = [
     "import ipywidgets, torch\nfrom vae_lesson import widgets\n"
     "from vae_lesson.checkpoints import pretrained\n"
@@ -64,32 +59,9 @@ Handler.open = open_at_once
 
 
 def measure(start: str, name: str, browser) -> None:
-    with tempfile.TemporaryDirectory() as home, socket.socket() as free:
-        home = Path(home)
-        (home / "notebooks").mkdir()
-        cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=KERNEL)
-        nbformat.write(notebook, home / "notebooks" / "latency.ipynb")
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token="]
-        folders = ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-        server = subprocess.Popen(
-            [sys.executable, "-c", start, *options],
-            cwd=home,
-            env=os.environ | {folder: str(home / folder) for folder in folders},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(200):
-                try:
-                    urllib.request.urlopen(f"{address}/api", timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.25)
+    with tempfile.TemporaryDirectory() as home:
+        test_browser.write_notebook(Path(home), "latency", *CELLS)
+        with test_browser.jupyterlab(Path(home), "-c", start) as address:
             page = test_browser.opened(address, browser, "latency")
             page.set_default_timeout(20_000)
             page.locator(".vae-lesson-pad").wait_for()
@@ -104,9 +76,6 @@ def measure(start: str, name: str, browser) -> None:
                 f"{len(drag['changes'])} pictures, the last {drag['late']:.0f} ms after the last event"
             )
             page.close()
-        finally:
-            server.terminate()
-            server.wait(30)
 
 
 def keys(page, place, target) -> list[float]:

@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import test_browser
 
-from vae_lesson import page
+from vae_lesson.course import page
 
 MOVES, LOADS = 200, 5
 PICTURE = Path(__file__).parents[2] / "figures" / "page.png"

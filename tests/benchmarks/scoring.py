@@ -10,7 +10,7 @@ import torch
 
 from vae_lesson.checkpoints import pretrained
 from vae_lesson.data import binarize, load_dataset
-from vae_lesson.objectives import ROWS, log_likelihood
+from vae_lesson.scoring import ROWS, log_likelihood
 
 IMAGES, SAMPLES, ROUNDS = 100, 500, 3
 

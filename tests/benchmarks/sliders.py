@@ -14,7 +14,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import lessons
 
-from vae_lesson import widgets
+from vae_lesson.widgets import base
 
 MOVES = 200
 
@@ -28,17 +28,13 @@ def milliseconds(move, values) -> list[float]:
     return sorted(times)
 
 
-def whole_figure(png):
-    """`to_png` that forgets what it kept, as before the `animated` figures."""
-
-    def drawn(picture):
-        if hasattr(picture, "_vae_lesson_kept"):
-            del picture._vae_lesson_kept
-        return png(picture)
-
-    return drawn
+def drawn_whole(figure):
+    """The pixels of a figure of which nothing was kept."""
+    base._still.pop(figure, None)
+    return drawn(figure)
 
 
+drawn = base._drawn
 machine = platform.processor() or platform.machine()
 print(f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}")
 print(f"{'lesson':24} {'slider':8} {'median ms':>9} {'95 % ms':>8} {'redrawn ms':>10} {'ratio':>6}")
@@ -48,9 +44,9 @@ for name in lessons.THEORY:
             every = lessons.positions(slider)
             values = (every * (MOVES // len(every) + 2))[1 : MOVES + 1]
             kept = milliseconds(lambda value, slider=slider: setattr(slider, "value", value), values)
-            widgets.to_png, original = whole_figure(widgets.to_png), widgets.to_png
+            base._drawn = drawn_whole
             redrawn = milliseconds(lambda value, slider=slider: setattr(slider, "value", value), values[:40])
-            widgets.to_png = original
+            base._drawn = drawn
             fast, slow = median(kept), median(redrawn)
             late = kept[int(0.95 * len(kept))]
             print(f"{name:24} {key:8} {fast:9.1f} {late:8.1f} {slow:10.1f} {slow / fast:6.1f}")

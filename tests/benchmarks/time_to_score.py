@@ -10,10 +10,10 @@ import platform
 
 import torch
 
-from vae_lesson.__main__ import RECIPES
 from vae_lesson.checkpoints import ARCHITECTURES
 from vae_lesson.data import binarize, load_dataset
-from vae_lesson.objectives import evaluate
+from vae_lesson.recipes import RECIPES
+from vae_lesson.scoring import evaluate
 from vae_lesson.training import fit
 
 LEVELS = {
@@ -24,9 +24,9 @@ LEVELS = {
 
 def run(name: str) -> list[dict]:
     """The scores after each epoch, each with the seconds of training so far."""
-    kind, config, settings = RECIPES[name]
+    recipe = RECIPES[name]
     torch.manual_seed(0)
-    model, scores = ARCHITECTURES[kind](**config), []
+    model, scores = ARCHITECTURES[recipe.kind](**recipe.config), []
     everything, test = load_dataset("mnist")
     x = binarize(test.images, "static")[::10]
 
@@ -34,7 +34,7 @@ def run(name: str) -> list[dict]:
         model.eval()
         scores.append(evaluate(model, x, samples=50) | {"seconds": sum(history.seconds)})
 
-    fit(model, everything.split()[0].images, progress=False, on_epoch=score, **settings)
+    fit(model, everything.split()[0].images, progress=False, on_epoch=score, **recipe.settings)
     return scores
 
 

@@ -1,20 +1,8 @@
 """The widgets: a picture and a sentence that follow sliders, a point on a plane, or a pen."""
 
+# ruff: noqa: F401 (imported to be found here)
 from vae_lesson.widgets.base import Board, LiveCurves, slide, to_png
+from vae_lesson.widgets.codes import Codes
 from vae_lesson.widgets.drawing import DrawADigit
 from vae_lesson.widgets.explorer import LatentExplorer
-from vae_lesson.widgets.paths import Interpolator, Traversals, slerp
 from vae_lesson.widgets.plane import LatentPlane
-
-__all__ = [
-    "Board",
-    "DrawADigit",
-    "Interpolator",
-    "LatentExplorer",
-    "LatentPlane",
-    "LiveCurves",
-    "Traversals",
-    "slerp",
-    "slide",
-    "to_png",
-]

@@ -1,73 +1,67 @@
 """The one pattern of all widgets: a picture and a sentence that follow the handles."""
 
-import html
 import io
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
+import anywidget
 import ipywidgets
 import numpy as np
 import torch
+import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vae_lesson import plots
 
 WRAP = {"flex_flow": "row wrap", "align_items": "center"}  # the layout of a row on a narrow page
-PIXELATED = "<style>.vae-lesson-pixels { image-rendering: pixelated; }</style>"
+_still = WeakKeyDictionary()  # Figure -> (its animated artists, its pixels without them)
+
+
+class Sentence(anywidget.AnyWidget):
+    """Words that a screen reader announces: their element stays on the page, its text changes."""
+
+    value = traitlets.Unicode().tag(sync=True)
+    _css = ".vae-lesson-pixels { image-rendering: pixelated; }"  # of the picture above
+    _esm = """
+        function render({ model, el }) {
+          const words = document.createElement("p");
+          words.setAttribute("role", "status");
+          const show = () => { words.textContent = model.get("value"); };
+          model.on("change:value", show);
+          show();
+          el.append(words);
+        }
+        export default { render };
+    """
 
 
 class Board(ipywidgets.VBox):
     """What all widgets of the course share; in plain text it reads as its sentence.
 
-    `.sliders` (name -> slider), `.image` (a picture), `.text` and `.sentence` (its words, and their widget).
+    `.sliders` (name -> slider), `.image` (the picture), `.sentence` (a widget) and `.text` (its words).
+    Small pictures travel as they are: the browser enlarges them to `width` pixels, without smoothing.
     """
 
     def __init__(self, width: int):
         super().__init__(layout={"max_width": "100%"})
-        self.sliders, self.text = {}, ""
         self.add_class(f"vae-lesson-{type(self).__name__}")  # where to find it on the page
-        self.image, self.sentence = pixel_image(width), ipywidgets.HTML()
+        self.sliders, self.sentence = {}, Sentence()
+        self.image = ipywidgets.Image(format="png", width=width, layout={"max_width": "100%"})
+        self.image.layout.height = "auto"
+        self.image.add_class("vae-lesson-pixels")
 
-    def say(self, text: str) -> None:
-        """Show a new sentence, read aloud by screen readers."""
-        self.text = text
-        self.sentence.value = f'<p role="status">{html.escape(text)}</p>'
+    @property
+    def text(self) -> str:
+        """What the sentence says."""
+        return self.sentence.value
+
+    def show(self, picture, text: str) -> None:
+        """A new picture, as `to_png` takes it, and the sentence that says what it shows."""
+        self.image.value, self.sentence.value = to_png(picture), text
 
     def __repr__(self) -> str:
-        name = ", ".join(self.sliders) if type(self) is Board else type(self).__name__
-        return f"[{name}] {self.text}"
-
-
-def pixel_image(width: int) -> ipywidgets.Image:
-    """An image widget whose pixels stay squares.  Small pictures travel as they are; the browser enlarges."""
-    image = ipywidgets.Image(format="png", width=width, layout={"max_width": "100%", "height": "auto"})
-    image.add_class("vae-lesson-pixels")
-    return image
-
-
-def number_field(count: int, description: str = "test digit", number: int = 0) -> ipywidgets.BoundedIntText:
-    """A field for the number of one of `count` images."""
-    return ipywidgets.BoundedIntText(
-        number, 0, count - 1, description=description,
-        layout={"width": "190px"}, style={"description_width": "initial"},
-    )  # fmt: skip
-
-
-def button(description: str, action: Callable) -> ipywidgets.Button:
-    """A button that calls `action`, a function without arguments."""
-    made = ipywidgets.Button(description=description)
-    made.on_click(lambda _: action())
-    return made
-
-
-def captions(names: list[str], width: int) -> ipywidgets.HTML:
-    """Words above the parts of a picture, each `width` screen pixels wide."""
-    cells = "".join(f"<span>{name}</span>" for name in names)
-    columns = f"grid-template-columns: repeat({len(names)}, 1fr)"
-    return ipywidgets.HTML(
-        f'<div style="display: grid; {columns}; text-align: center; line-height: 1.3">{cells}</div>',
-        layout={"width": f"{width * len(names)}px", "max_width": "100%", "margin": "0"},
-    )
+        return f"[{', '.join(self.sliders) if type(self) is Board else type(self).__name__}] {self.text}"
 
 
 def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Board:
@@ -76,7 +70,7 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Board:
     draw(name=value, ...) returns (picture, sentence): the picture is a matplotlib Figure or pixels,
     (H, W) or (H, W, 3), uint8 or float in [0, 1]; the sentence says what it shows, in plain text.
     A Figure that is kept from move to move is fast when what moves was made with `animated=True`:
-    then all the rest, axes and labels, is drawn once.
+    the rest, axes and labels, is drawn again only when it has changed.
     ranges: name=(lowest, highest, step); three ints give whole numbers.  Each starts in the middle.
     width: of the picture, in screen pixels.
     Returns a box with `.sliders` (name -> slider), `.image`, `.sentence` (a widget) and `.text`.
@@ -84,93 +78,19 @@ def slide(draw: Callable, *, width: int = 280, **ranges: tuple) -> Board:
     """
     box = Board(width)
     box.sliders = {name: _slider(name, *values) for name, values in ranges.items()}
-    box.children = [*box.sliders.values(), box.image, box.sentence, ipywidgets.HTML(PIXELATED)]
+    box.children = [*box.sliders.values(), box.image, box.sentence]
 
     def update(_change=None) -> None:
         try:
-            picture, text = draw(**{name: slider.value for name, slider in box.sliders.items()})
-            box.image.value = to_png(picture)
+            box.show(*draw(**{name: slider.value for name, slider in box.sliders.items()}))
         except Exception as error:
-            box.say(f"This picture could not be drawn: {error}")
+            box.sentence.value = f"This picture could not be drawn: {error}"
             raise
-        box.say(text)
 
     update()  # a mistake in `draw` shows here, in the cell that has it
     for slider in box.sliders.values():
-        slider.observe(update, names="value")
+        slider.observe(update, "value")
     return box
-
-
-class LiveCurves(ipywidgets.VBox):
-    """The loss curve of a running training: `fit(..., on_epoch=LiveCurves(title))`, shown before it starts.
-
-    `.image` is redrawn after each epoch, `.sentence` says the last values in words.
-    """
-
-    def __init__(self, title: str = "Training", width: int = 900):
-        self.title = title
-        self.image, self.sentence = (
-            ipywidgets.Image(format="png", width=width),
-            ipywidgets.HTML("no epoch yet"),
-        )
-        super().__init__([self.image, self.sentence])
-
-    def __call__(self, history) -> None:
-        self.image.value = to_png(plots.loss_curve(history, self.title))
-        self.sentence.value = (
-            f'<p role="status">After epoch {len(history.elbo)}: ELBO {history.elbo[-1]:.1f} = '
-            f"{history.log_px_given_z[-1]:.1f} (reconstruction) - {history.kl[-1]:.1f} (KL) nats</p>"
-        )
-
-    def __repr__(self) -> str:
-        return f"[live curves: {self.title}]"
-
-
-def to_png(picture) -> bytes:
-    """A Figure or pixels as PNG.  Pixels: (H, W), (1, H, W) or (H, W, 3), uint8 or float in [0, 1]."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    if isinstance(picture, Figure):
-        Image.fromarray(_redrawn(picture)).save(file, "PNG", compress_level=1)
-        return file.getvalue()
-    pixels = torch.as_tensor(picture).detach().cpu()
-    if pixels.ndim == 3 and len(pixels) == 1:
-        pixels = pixels[0]
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ValueError(
-            f"a picture is a Figure or pixels of shape (H, W) or (H, W, 3); got {tuple(pixels.shape)}"
-        )
-    if pixels.dtype != torch.uint8:
-        pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
-    Image.fromarray(pixels.numpy()).save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
-def to_jpeg(figure: Figure) -> bytes:
-    """A Figure with many colours as JPEG, a quarter of its PNG's size."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(_redrawn(figure)).save(file, "JPEG", quality=85)
-    return file.getvalue()
-
-
-def _redrawn(figure: Figure) -> np.ndarray:
-    """The figure's pixels (H, W, 3); what is not animated is drawn the first time only."""
-    if not isinstance(figure.canvas, FigureCanvasAgg):  # a closed figure has lost its canvas
-        FigureCanvasAgg(figure)
-    canvas = figure.canvas
-    moving, still = getattr(figure, "_vae_lesson_kept", ([], None))
-    if moving:
-        canvas.restore_region(still)
-    else:
-        canvas.draw()  # leaves out what is animated
-        moving = [artist for artist in figure.findobj() if artist.get_animated()]
-        figure._vae_lesson_kept = (moving, canvas.copy_from_bbox(figure.bbox))
-    for artist in moving:
-        figure.draw_artist(artist)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _slider(name: str, low, high, step):
@@ -179,7 +99,70 @@ def _slider(name: str, low, high, step):
     whole = all(isinstance(value, int) for value in (low, high, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     middle = low + step * int((high - low) / step / 2 + 1e-9)
-    return kind(
-        value=middle, min=low, max=high, step=step, description=name, continuous_update=True,
-        style={"description_width": "initial"},
-    )  # fmt: skip
+    style = {"description_width": "initial"}
+    return kind(middle, min=low, max=high, step=step, description=name, style=style)
+
+
+class LiveCurves(Board):
+    """The loss curve of a running training: `fit(..., on_epoch=LiveCurves(title))`, shown before it starts.
+
+    After each epoch `.image` is redrawn, and `.text` says the last values.
+    """
+
+    def __init__(self, title: str = "Training", width: int = 900):
+        super().__init__(width)
+        self.title = title
+        self.image.remove_class("vae-lesson-pixels")  # its letters are shown smaller than drawn
+        self.children = [self.image, self.sentence]
+        self.sentence.value = f"{title}: no epoch yet"
+
+    def __call__(self, history) -> None:
+        self.show(
+            plots.loss_curve(history, self.title),
+            f"After epoch {len(history.elbo)}: ELBO {history.elbo[-1]:.1f} = "
+            f"{history.log_px_given_z[-1]:.1f} (reconstruction) - {history.kl[-1]:.1f} (KL) nats",
+        )
+
+
+def to_png(picture) -> bytes:
+    """A Figure or pixels as PNG.  Pixels: (H, W), (1, H, W) or (H, W, 3), uint8 or float in [0, 1].
+
+    Raises ValueError for another shape.
+    """
+    return encoded(picture, "PNG", compress_level=1)
+
+
+def encoded(picture, kind: str, **options) -> bytes:
+    """What `to_png` takes, as a file of a kind that Pillow writes, with Pillow's options."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    pixels = _drawn(picture) if isinstance(picture, Figure) else _pixels(picture)
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def _pixels(picture) -> np.ndarray:
+    pixels = torch.as_tensor(picture).detach().cpu()
+    if pixels.ndim == 3 and len(pixels) == 1:
+        pixels = pixels[0]
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        shape = tuple(pixels.shape)
+        raise ValueError(f"a picture is a Figure or pixels of shape (H, W) or (H, W, 3); got {shape}")
+    if pixels.dtype != torch.uint8:
+        pixels = (pixels.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return pixels.numpy()
+
+
+def _drawn(figure: Figure) -> np.ndarray:
+    """The pixels of a figure, (H, W, 3).  What is not animated is drawn only when it has changed."""
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    if figure.stale or figure not in _still:  # moving what is animated does not make a figure stale
+        canvas.draw()  # leaves out what is animated
+        animated = [artist for artist in figure.findobj() if artist.get_animated()]
+        _still[figure] = animated, canvas.copy_from_bbox(figure.bbox)
+    animated, still = _still[figure]
+    canvas.restore_region(still)
+    for artist in animated:
+        figure.draw_artist(artist)
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

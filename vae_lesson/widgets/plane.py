@@ -1,6 +1,7 @@
 """A plane to drag on: the manifold of a model with two latents, its test digits, and a digit that follows."""
 
 import base64
+from functools import partial
 from pathlib import Path
 
 import anywidget
@@ -10,8 +11,9 @@ import traitlets
 from torch import Tensor
 
 from vae_lesson import plots
-from vae_lesson.widgets.base import PIXELATED, Board, to_jpeg, to_png
-from vae_lesson.widgets.codes import STEP, Codes, check_reach, moved, one_thread, put
+from vae_lesson.widgets.base import Board, encoded
+from vae_lesson.widgets.codes import Codes
+from vae_lesson.widgets.controls import handle, one_thread, place
 
 TILES = 15  # a side of the manifold
 
@@ -23,7 +25,8 @@ class Pad(anywidget.AnyWidget):
     point = traitlets.List(traitlets.CFloat(), [0.0, 0.0]).tag(sync=True)  # JSON makes 0 of 0.0
     reach = traitlets.Float(3.0).tag(sync=True)
     picture = traitlets.Unicode().tag(sync=True)  # a data: address
-    label = traitlets.Unicode().tag(sync=True)
+    label = traitlets.Unicode("Latent plane: arrow keys move the point, Home goes to the centre")
+    label.tag(sync=True)
 
 
 class LatentPlane(Board):
@@ -42,79 +45,57 @@ class LatentPlane(Board):
                 f"a plane needs a model with two latents; this one has {model.latent_dim}: "
                 "use pretrained('feedforward-2d'), or LatentExplorer for any number"
             )
-        self.codes = Codes(model, test)
-        self.reach = check_reach(reach)
-        self._tiles = plots.tile(self.codes.draw(plots.plane(TILES, reach)), TILES)
-        for name in ("z1", "z2"):
-            self.sliders[name] = slider = ipywidgets.FloatSlider(
-                0, min=-reach, max=reach, step=STEP, description=name, continuous_update=True,
-                layout={"width": "300px", "max_width": "98%"},
-            )  # fmt: skip
-            slider.observe(self._slid, names="value")
-        kinds = ["none", "all", *(str(digit) for digit in range(10))]
+        self.codes, self.reach = Codes(model, test), reach
+        layout = {"width": "300px", "max_width": "98%"}
+        for latent, name in enumerate(("z1", "z2")):
+            self.sliders[name] = handle(reach, description=name, layout=layout)
+            self.sliders[name].observe(partial(self._slid, latent), "value")
+        kinds = ["none", "all", *map(str, range(10))]
         self.shown = ipywidgets.Dropdown(
             options=kinds, value="all", description="test digits", layout={"width": "190px"}
         )
-        self.shown.observe(lambda _: self._show_picture(), names="value")
-        self.pad = Pad(reach=reach, label="Latent plane: arrow keys move the point, Home goes to the centre")
-        self.pad.layout.width = "400px"
-        self.pad.layout.max_width = "98%"
-        self.pad.observe(lambda change: self._moved(*change.new), names="point")
-        self._show_picture()
-        beside = ipywidgets.VBox([self.shown, *self.sliders.values(), self.image])
-        beside.layout.width = "330px"
+        self.shown.observe(lambda _: self._draw_plane(), "value")
+        self.pad = Pad(reach=reach, layout={"width": "400px", "max_width": "98%"})
+        self.pad.observe(lambda _: self._moved(), "point")
+        self._tiles = plots.tile(self.codes.draw(plots.plane(TILES, reach)), TILES)
+        self._draw_plane()
+        beside = [self.shown, *self.sliders.values(), self.image]
+        beside = ipywidgets.VBox(beside, layout={"width": "330px"})
+        words = f"The plane: z1 from {-reach:g} (left) to {reach:g}, z2 from {-reach:g} (below) to {reach:g}"
         self.children = [
             ipywidgets.HBox([self.pad, beside], layout={"flex_flow": "row wrap"}),
-            ipywidgets.HTML(
-                f"The plane: z1 from {-reach:g} (left) to {reach:g}, z2 from {-reach:g} (below) to {reach:g}"
-            ),
-            self.sentence,
-            ipywidgets.HTML(PIXELATED),
+            *(ipywidgets.HTML(words), self.sentence),
         ]
-        self._quiet = False
-        self._moved(0.0, 0.0)
+        self._moved()
 
     @property
     def z(self) -> Tensor:
         """The code that is shown: (2,)."""
-        return torch.tensor(self.pad.point, dtype=torch.float32)
+        return torch.tensor(self.pad.point)
 
     @z.setter
     def z(self, code) -> None:
-        values = torch.as_tensor(code, dtype=torch.float64).tolist()
+        values = torch.as_tensor(code).tolist()
         if not isinstance(values, list) or len(values) != 2 or not all(abs(v) <= self.reach for v in values):
             raise ValueError(f"z must be two numbers from {-self.reach:g} to {self.reach:g}; got {values}")
         self.pad.point = values
 
-    def _slid(self, change) -> None:
-        if self._quiet or not moved(change):
-            return
-        point = list(self.pad.point)
-        point[list(self.sliders.values()).index(change.owner)] = change.new  # the other one stays exact
-        self.pad.point = point
+    def _slid(self, latent: int, change) -> None:
+        if change.new != place(change.owner, self.pad.point[latent]):  # else put there by `_moved`
+            point = list(self.pad.point)
+            point[latent] = change.new  # the other one stays exact
+            self.pad.point = point
 
     @one_thread()
-    def _moved(self, z1: float, z2: float) -> None:
-        z = torch.tensor([z1, z2])
-        png, words = to_png(self.codes.draw(z)), self.codes.vote(z)
-        self.image.value = png
-        self.say(f"Code ({z1:+.2f}, {z2:+.2f}). {words}")
-        self._quiet = True  # the handles follow the point; they must not move it
-        try:
-            for slider, value in zip(self.sliders.values(), (z1, z2), strict=True):
-                put(slider, value)
-        finally:
-            self._quiet = False
+    def _moved(self) -> None:
+        z1, z2 = self.pad.point
+        self.show(self.codes.draw(self.z), f"Code ({z1:+.2f}, {z2:+.2f}). {self.codes.vote(self.z)}")
+        for slider, value in zip(self.sliders.values(), (z1, z2), strict=True):
+            slider.value = place(slider, value)
 
-    def _show_picture(self) -> None:
-        kind = self.shown.value
-        chosen = {
-            "none": torch.zeros(len(self.codes.labels), dtype=torch.bool),
-            "all": torch.ones(len(self.codes.labels), dtype=torch.bool),
-        }.get(kind)
-        if chosen is None:
-            chosen = self.codes.labels == int(kind)
-        picture = plots.manifold_with_codes(
-            self._tiles, self.reach, self.codes.mu[chosen], self.codes.labels[chosen]
-        )
-        self.pad.picture = "data:image/jpeg;base64," + base64.b64encode(to_jpeg(picture)).decode()
+    def _draw_plane(self) -> None:
+        kind, labels = self.shown.value, self.codes.labels
+        chosen = labels == int(kind) if kind.isdigit() else torch.full(labels.shape, kind == "all")
+        figure = plots.manifold_with_codes(self._tiles, self.reach, self.codes.mu[chosen], labels[chosen])
+        jpeg = encoded(figure, "JPEG", quality=85)  # many colours: a quarter of the PNG
+        self.pad.picture = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
