@@ -1,9 +1,31 @@
 """What several test files use: small models, a linear-Gaussian oracle, real digits."""
 
+import os
+
+import hypothesis
 import pytest
 import torch
 
 from vae_lesson.data import binarize, load_dataset
+from vae_lesson.likelihoods import Gaussian
+
+# The same examples every time, and no limit of time: a slow machine is no defect.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("course")
+
+# Two processes run the tests: one thread each, for the kernels and servers that they start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+TRAINING = ("06_feedforward_vae.ipynb", "07_cnn_vae.ipynb")  # these train for minutes
+
+
+def pytest_collection_modifyitems(items):
+    """A cell of a notebook needs all the cells above it, so a notebook is slow as a whole."""
+    for item in items:
+        if item.path.name in TRAINING:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +50,6 @@ class LinearGaussian:
     It offers what objectives ask of a model; q(z|x) is the exact posterior's diagonal, made wider by `spoil`.
     """
 
-    likelihood = "gaussian"
-
     def __init__(self, latent_dim: int = 3, spoil: float = 0.0):
         generator = torch.Generator().manual_seed(1)
         draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
@@ -38,6 +58,8 @@ class LinearGaussian:
         self.W = basis * torch.tensor([9.0, 5.0, 2.0], dtype=torch.float64)[:latent_dim]
         self.b = 0.1 * draw(784)
         self.log_var_x = torch.tensor(-1.3, dtype=torch.float64)
+        self.likelihood = Gaussian()
+        self.likelihood.log_var_x.data.fill_(self.log_var_x)
         self.spoil, self.latent_dim = spoil, latent_dim
 
     def encode(self, x):

@@ -76,14 +76,15 @@ class LatentGrid:
     The rule is a plain sum over a square grid, [-reach, reach]^2 with `spacing` between neighbours: for
     smooth functions that vanish at the border its error falls faster than any power of the spacing.
     `.z` (S, 2) lists the S points, z2 rising slowest; `.steps` (n,) is one axis of it, n * n = S.
+    The model may be on any device; the grid and all results are on the CPU.
     Raises ValueError for a model with another number of latents or another likelihood.
     """
 
     def __init__(self, model, spacing: float = 0.02, reach: float = 5.0):
-        if model.latent_dim != 2 or model.likelihood != "bernoulli":
+        if model.latent_dim != 2 or not model.likelihood.binary:
             raise ValueError(
                 "the grid needs two latents and Bernoulli pixels; "
-                f"got {model.latent_dim} latents, {model.likelihood} pixels"
+                f"got {model.latent_dim} latents, {model.likelihood.name} pixels"
             )
         count = 2 * round(reach / spacing) + 1
         self.model, self.steps = model, torch.linspace(-reach, reach, count)
@@ -94,10 +95,10 @@ class LatentGrid:
     @torch.no_grad()
     def log_joint(self, x: Tensor) -> Iterator[Tensor]:
         """log p(x, z), in nats, part by part of the grid.  x: (B, 1, 28, 28) in {0, 1}.  Yields (B, s)."""
-        x = x.flatten(1)
+        x, device = x.flatten(1).cpu(), next(self.model.parameters()).device
         for z in self.z.split(8192):
-            logits = self.model.decode(z).flatten(1)  # (s, D)
-            log_px_given_z = x @ logits.T - F.softplus(logits).double().sum(-1)  # (B, s)
+            logits = self.model.decode(z.to(device)).flatten(1).float().cpu()  # (s, D)
+            log_px_given_z = x @ logits.T - F.softplus(logits).double().sum(-1)  # (B, s), float64
             yield log_px_given_z - 0.5 * (z**2).sum(-1).double() - math.log(2 * math.pi)
 
     def log_px(self, x: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ Discrete distributions are tensors of probabilities that sum to 1 over the last 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -47,7 +46,10 @@ def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
     p, q: (..., n).  Returns (...,), never negative up to rounding, infinite where q = 0 < p.
     Raises ValueError when p or q is no distribution.  Source: Cover & Thomas 2006, section 2.3.
     """
-    return cross_entropy(p, q) - entropy(p)
+    _check_distribution(p, "p")
+    _check_distribution(q, "q")
+    ratio = p / torch.where(p > 0, q, torch.ones_like(q))  # 0 / 0 would be nan; where p = 0 the term is 0
+    return torch.xlogy(p, ratio).sum(-1)
 
 
 def gaussian_kl(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -73,19 +75,10 @@ def gaussian_log_density(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
     return -0.5 * ((x - mu) ** 2 * (-log_var).exp() + log_var + math.log(2 * math.pi)).sum(-1)
 
 
-def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
-    """log p(x) of independent pixels with p(pixel = 1) = sigmoid(logits), in nats, one value per row.
-
-    x: (..., D) in {0, 1} (grey values give a number, but not a log probability).
-    logits: (..., D), or shapes that broadcast.  Returns (...,), never positive.
-    """
-    x, logits = torch.broadcast_tensors(x, logits)
-    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
-
-
 def _check_distribution(p: Tensor, name: str) -> None:
-    if (p < 0).any() or not torch.allclose(p.sum(-1), torch.ones_like(p.sum(-1)), atol=1e-4):
+    total = p.sum(-1)
+    if (p < 0).any() or not torch.allclose(total, torch.ones_like(total), atol=1e-4):
         raise ValueError(
             f"{name} must be probabilities that sum to 1 over the last dimension; "
-            f"got a minimum of {p.min():.4g} and sums from {p.sum(-1).min():.4g} to {p.sum(-1).max():.4g}"
+            f"got a minimum of {p.min():.4g} and sums from {total.min():.4g} to {total.max():.4g}"
         )

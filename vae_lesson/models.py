@@ -3,52 +3,55 @@
 import torch
 from torch import Tensor, nn
 
+from vae_lesson.likelihoods import LIKELIHOODS
+
 PIXELS = 28 * 28
-LIKELIHOODS = ("bernoulli", "gaussian")
 
 
 class VAE(nn.Module):
-    """What both VAEs share. A subclass gives the networks `encoder` and `decoder`.
+    """What both VAEs share.  A subclass gives the networks `encoder` and `decoder`.
 
-    likelihood "bernoulli": pixels are 0 or 1, decode gives their logits.
-    likelihood "gaussian": pixels are continuous, decode gives their means; one variance for all
-    pixels is learned as the parameter `log_var_x` (Rybkin et al. 2021, "optimal sigma").
+    likelihood: "bernoulli" for black and white pixels or "gaussian" for grey ones.
+    sizes: latent_dim and what else the subclass has; with the likelihood they are `.config`.
     """
 
-    def __init__(self, latent_dim: int, likelihood: str):
+    def __init__(self, likelihood: str, **sizes: int):
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim must be 1 or more; got {latent_dim}")
+        for name, size in sizes.items():
+            least = 0 if name == "blocks" else 1
+            if size < least:
+                raise ValueError(f"{name} must be {least} or more; got {size}")
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}; got {likelihood!r}")
-        self.latent_dim = latent_dim
-        self.likelihood = likelihood
-        if likelihood == "gaussian":
-            self.log_var_x = nn.Parameter(torch.zeros(()))
+        self.config = {**sizes, "likelihood": likelihood}
+        self.latent_dim = sizes["latent_dim"]
+        self.likelihood = LIKELIHOODS[likelihood]()
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x) for images x.
 
-        x: float (B, 1, 28, 28), in [0, 1] for the Bernoulli likelihood.  Returns mu (B, L), log_var (B, L).
-        Raises ValueError for another shape, NaN, or values outside [0, 1].
+        x: float (B, 1, 28, 28), in [0, 1].  Returns mu (B, L), log_var (B, L).
+        Raises ValueError for another type or shape and, except in training, where images come from
+        `data.binarize`, which has looked at them, for NaN or values outside [0, 1].
         """
-        _check_images(x, self.likelihood)
-        h = self.encoder(x.to(self._dtype))  # (B, 2 L)
+        _check_images(x, values=not self.training)
+        h = self.encoder(
+            x.to(next(self.parameters()))
+        )  # (B, 2 L), in the type and on the device of the weights
         mu, log_var = h.chunk(2, dim=-1)  # (B, L), (B, L)
         return mu, log_var
 
     def decode(self, z: Tensor) -> Tensor:
         """Logits (Bernoulli) or means (Gaussian) of p(x|z) for latents z.
 
-        z: (..., L).  Returns (..., 1, 28, 28).
-        Raises ValueError when the last dimension is not L.
+        z: (..., L).  Returns (..., 1, 28, 28).  Raises ValueError when the last dimension is not L.
         """
         if z.shape[-1:] != (self.latent_dim,):
             raise ValueError(
                 f"z must have shape (..., {self.latent_dim}), the latent size of this model; "
                 f"got {tuple(z.shape)}"
             )
-        h = self.decoder(z.reshape(-1, self.latent_dim).to(self._dtype))
+        h = self.decoder(z.reshape(-1, self.latent_dim).to(next(self.parameters())))
         return h.reshape(*z.shape[:-1], 1, 28, 28)
 
     def reparameterize(self, mu: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -65,46 +68,25 @@ class VAE(nn.Module):
 
         show: see `pixels`.  generator: on the model's device.  Returns (count, 1, 28, 28).
         """
-        z = torch.randn(count, self.latent_dim, generator=generator, device=self._device)
+        device = next(self.parameters()).device
+        z = torch.randn(count, self.latent_dim, generator=generator, device=device)
         return self.pixels(self.decode(z), show=show, generator=generator)
 
     @torch.no_grad()
     def reconstruct(
         self, x: Tensor, *, show: str = "mean", generator: torch.Generator | None = None
     ) -> Tensor:
-        """Images decoded from the mean of q(z|x).
-
-        x: as for `encode`.  show: see `pixels`.  Returns (B, 1, 28, 28).
-        """
+        """Images decoded from the mean of q(z|x), of x's shape.  x: see `encode`; show: see `pixels`."""
         mu, _ = self.encode(x)
         return self.pixels(self.decode(mu), show=show, generator=generator)
 
     def pixels(
         self, decoded: Tensor, *, show: str = "mean", generator: torch.Generator | None = None
     ) -> Tensor:
-        """What `decode` returned, as pixels to look at; same shape, float32.
-
-        show "mean": the expected pixel, grey (for Bernoulli: the probability of white).
-        show "sample": one draw from p(x|z) (for Bernoulli: black and white).
-        """
+        """What `decode` returned, as pixels to look at: their "mean" or one "sample"; same shape, float32."""
         if show not in ("mean", "sample"):
             raise ValueError(f"show must be 'mean' or 'sample'; got {show!r}")
-        decoded = decoded.float()
-        mean = decoded.sigmoid() if self.likelihood == "bernoulli" else decoded
-        if show == "mean":
-            return mean
-        if self.likelihood == "bernoulli":
-            return torch.bernoulli(mean, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        return mean + torch.exp(0.5 * self.log_var_x.float()) * noise
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(self.parameters()).dtype
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device
+        return self.likelihood.mean(decoded) if show == "mean" else self.likelihood.sample(decoded, generator)
 
 
 class FeedforwardVAE(VAE):
@@ -116,15 +98,7 @@ class FeedforwardVAE(VAE):
     def __init__(
         self, latent_dim: int = 40, *, hidden: int = 400, blocks: int = 2, likelihood: str = "bernoulli"
     ):
-        super().__init__(latent_dim, likelihood)
-        if hidden < 1 or blocks < 0:
-            raise ValueError(f"hidden must be 1 or more, blocks 0 or more; got {hidden} and {blocks}")
-        self.config = {
-            "latent_dim": latent_dim,
-            "hidden": hidden,
-            "blocks": blocks,
-            "likelihood": likelihood,
-        }
+        super().__init__(likelihood, latent_dim=latent_dim, hidden=hidden, blocks=blocks)
         self.encoder = nn.Sequential(
             nn.Flatten(),  # (B, 784)
             nn.Linear(PIXELS, hidden),
@@ -147,27 +121,10 @@ class ConvVAE(VAE):
     """
 
     def __init__(
-        self,
-        latent_dim: int = 32,
-        *,
-        channels: int = 32,
-        blocks: int = 1,
-        hidden: int = 256,
+        self, latent_dim: int = 32, *, channels: int = 32, blocks: int = 1, hidden: int = 256,
         likelihood: str = "bernoulli",
-    ):
-        super().__init__(latent_dim, likelihood)
-        if min(channels, hidden) < 1 or blocks < 0:
-            raise ValueError(
-                "channels and hidden must be 1 or more, blocks 0 or more; "
-                f"got {channels}, {hidden} and {blocks}"
-            )
-        self.config = {
-            "latent_dim": latent_dim,
-            "channels": channels,
-            "blocks": blocks,
-            "hidden": hidden,
-            "likelihood": likelihood,
-        }
+    ):  # fmt: skip
+        super().__init__(likelihood, latent_dim=latent_dim, channels=channels, blocks=blocks, hidden=hidden)
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(4),  # (B, 16, 7, 7): each 4x4 square becomes sixteen channels
             nn.Conv2d(16, channels, 3, padding=1),  # (B, C, 7, 7)
@@ -202,6 +159,21 @@ class Residual(nn.Module):
         return x + self.f(x)
 
 
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation of codes: the direction turns evenly from a to b, the norm changes evenly.
+
+    a, b: (L,); t: (...) in [0, 1].  Returns (..., L).  Along one line, or from 0, it is the straight path.
+    Source: White 2016 (after Shoemake 1985), here with the norm apart.
+    """
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)[..., None]
+    norm_a, norm_b = a.norm(), b.norm()
+    omega = torch.arccos(((a @ b) / (norm_a * norm_b).clamp(min=1e-12)).clamp(-1, 1))
+    if torch.sin(omega) < 1e-4 or min(norm_a, norm_b) < 1e-12:
+        return (1 - t) * a + t * b
+    direction = torch.sin((1 - t) * omega) * a / norm_a + torch.sin(t * omega) * b / norm_b
+    return ((1 - t) * norm_a + t * norm_b) * direction / torch.sin(omega)
+
+
 def _conv_block(channels: int) -> Residual:
     """A residual block of two convolutions, 3x3 then 1x1; keeps the shape (B, C, H, W)."""
     return Residual(
@@ -212,17 +184,14 @@ def _conv_block(channels: int) -> Residual:
     )
 
 
-def _check_images(x: Tensor, likelihood: str) -> None:
+def _check_images(x: Tensor, values: bool) -> None:
+    wrong = ""
     if not x.is_floating_point() or x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+        wrong = f"got {x.dtype} of shape {tuple(x.shape)}"
+    elif values and x.numel() and not ((x >= 0) & (x <= 1)).all():  # NaN fails too
+        wrong = f"got values from {x.min():.4g} to {x.max():.4g}"
+    if wrong:
         raise ValueError(
-            f"images must be float of shape (B, 1, 28, 28); got {x.dtype} of shape {tuple(x.shape)}: "
-            "data.binarize makes them from uint8 (N, 28, 28)"
-        )
-    low, high = (v.item() for v in x.detach().aminmax()) if x.numel() else (0.0, 0.0)
-    if low != low:  # NaN is the only number that differs from itself
-        raise ValueError("images hold NaN pixels: remove or repair these images first")
-    if likelihood == "bernoulli" and not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"images must be in [0, 1]; got values from {low:.4g} to {high:.4g}"
-            + (": divide by 255?" if 1 < high <= 255 else "")
+            "images must be float of shape (B, 1, 28, 28) in [0, 1], without NaN; "
+            f"{wrong}: data.binarize makes them from uint8 (N, 28, 28)"
         )

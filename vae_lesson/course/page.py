@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vae_lesson import checkpoints, data, models, objectives
+from vae_lesson import checkpoints, data, models, plots, scoring
 
 TEMPLATE = Path(__file__).with_name("page.html")
-PAD = Path(__file__).parent / "widgets" / "pad.js"  # the same file as in the notebooks
+PAD = Path(__file__).parents[1] / "widgets" / "pad.js"  # the same file as in the notebooks
 EVERY = 10  # of the 10,000 test digits: 1,000 numerals fill the plane and still leave the tiles visible
 WAY_OUT = "use feedforward-2d, or train a FeedforwardVAE(latent_dim=2)"
 
@@ -23,9 +23,9 @@ def write(path: str | Path, model=None, *, reach: float = 3.0) -> Path:
     Raises ValueError for another kind of file name or model, OSError when it cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):  # a slip must not replace somebody's weights
+    if path.suffix.lower() != ".html":  # a slip must not replace somebody's weights
         raise ValueError(f"a page is an .html file; got {path}: name it {path.with_suffix('.html').name}")
-    checkpoints.write_whole(path, html(model, reach=reach).encode())
+    checkpoints.write_whole(path, html(model, reach=reach).encode("utf-8"))
     return path
 
 
@@ -40,8 +40,8 @@ def html(model=None, *, reach: float = 3.0) -> str:
     if not 0 < reach < math.inf:
         raise ValueError(f"reach must be a positive number of standard deviations; got {reach}")
     model = checkpoints.pretrained("feedforward-2d") if model is None else model
-    latents, pixels = (getattr(model, name, "unknown") for name in ("latent_dim", "likelihood"))
-    if (latents, pixels) != (2, "bernoulli") or not hasattr(model, "decoder"):
+    latents, pixels = model.latent_dim, model.likelihood.name
+    if (latents, pixels) != (2, "bernoulli"):
         raise ValueError(
             "a page needs a model with 2 latents and bernoulli pixels; "
             f"this {type(model).__name__} has {latents} latents and {pixels} pixels: {WAY_OUT}"
@@ -49,7 +49,8 @@ def html(model=None, *, reach: float = 3.0) -> str:
     weights: list[Tensor] = []
     layers = [_layer(layer, weights) for layer in model.decoder.children()]
     numbers = torch.cat([w.detach().flatten() for w in weights])
-    content = {"reach": reach, "layers": layers, "weights": _halves(numbers), **_codes(model)}
+    content = {"reach": reach, "colors": plots.COLORS, "layers": layers, "weights": _halves(numbers)}
+    content |= _codes(model)
     pad = PAD.read_text(encoding="utf-8").replace("export default { render };", "return render;")
     filled = TEMPLATE.read_text(encoding="utf-8")
     for place, text in {"pad": pad, "content": json.dumps(content), "count": f"{len(numbers):,}"}.items():
@@ -77,7 +78,7 @@ def _codes(model) -> dict:
     """Where the encoder puts every tenth test digit, and which digit each is, one character each."""
     test = data.load_dataset("mnist")[1]
     x = data.binarize(test.images[::EVERY], "static").to(next(model.parameters()).device)
-    mu, _ = objectives.encode_in_chunks(model, x)  # (1000, 2)
+    mu, _ = scoring.encode_in_chunks(model, x)  # (1000, 2)
     return {"codes": _halves(mu.flatten()), "labels": "".join(map(str, test.labels[::EVERY].tolist()))}
 
 

@@ -1,0 +1,68 @@
+"""MNIST's relatives through torchvision.  What somebody put into the folder is read and never changed."""
+
+import gzip
+import itertools
+import tempfile
+import warnings
+from pathlib import Path
+
+from torch import Tensor
+
+
+def read(name: str, root: str | Path | None = None) -> list[Tensor]:
+    """Images and labels for training, then for the test: uint8 (N, 28, 28) and (N,) each.
+
+    name: "fashion-mnist" or "kmnist".  root: a folder as torchvision lays it out.
+    The first folder in it that is whole is read: `raw`, where torchvision has it, or raw-2 ... beside that,
+    where a download goes when something in `raw` is missing or damaged.
+    Raises OSError when nothing can be read and the download fails.
+    """
+    from torchvision import datasets
+
+    source = {"fashion-mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[name]
+    root = Path("~/.cache/vae_lesson" if root is None else root).expanduser()
+    place, damage = root / source.__name__, ""
+    for number in itertools.count(1):
+        folder = place / ("raw" if number == 1 else f"raw-{number}")
+        if not folder.exists():
+            _download(name, source, folder, damage)
+        try:
+            return [_read_idx(folder, archive) for archive, _ in source.resources]
+        except OSError as error:
+            damage += f"{error} "
+
+
+def _read_idx(folder: Path, archive: str) -> Tensor:
+    """Images or labels from a file, or else from its .gz archive.  Raises OSError with what is wrong."""
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    read, reasons = read_image_file if "images" in archive else read_label_file, []
+    with tempfile.TemporaryDirectory() as temporary:
+        copy, packed = Path(temporary, "idx"), folder / archive
+        for path, unpack in ((packed.with_suffix(""), bytes), (packed, gzip.decompress)):
+            try:
+                copy.write_bytes(unpack(path.read_bytes()))
+                return read(str(copy))
+            except FileNotFoundError:
+                reasons.append(f"no {path.name}")
+            except Exception as error:  # whatever a damaged file makes gzip or torchvision say
+                reasons.append(f"{path.name} cannot be read ({error or type(error).__name__})")
+    raise OSError(f"{folder}: {', '.join(reasons)}; nothing there was changed.")
+
+
+def _download(name: str, source, folder: Path, damage: str) -> None:
+    """Through torchvision, which checks MD5 sums, into a temporary folder; then rename it."""
+    if damage:
+        warnings.warn(f"{damage}Downloading {name} into {folder}.", stacklevel=4)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            raw = Path(source(temporary, download=True).raw_folder)
+            raw.rename(folder)
+    except (OSError, RuntimeError) as error:  # torchvision raises both for a failed download
+        wanted = ", ".join(archive for archive, _ in source.resources)
+        raise OSError(
+            f"{name} could not be downloaded ({' '.join(str(error).split())}). {damage}Without a network: "
+            f"copy {wanted} to {folder.parent / 'raw'} from a machine that has them, name another "
+            'folder with root=, or use load_dataset("mnist"), which needs none.'
+        ) from error
