@@ -1,4 +1,4 @@
-"""Runs a lesson's code cells in this process and hands out its sliders, without a browser or a kernel."""
+"""Runs the cells that a lesson's sliders need, in this process, and hands out these sliders."""
 
 import contextlib
 import io
@@ -9,24 +9,32 @@ import nbformat
 from vae_lesson import widgets
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-THEORY = ("01_information", "02_entropy", "03_kl_divergence", "04_intractable_marginal", "05_elbo")
+CELLS = {  # by the last three figures of their ids
+    "01_information": "004 006 014 042 046 053",
+    "02_entropy": "004 008 042",
+    "03_kl_divergence": "004 013 032 046 047",
+    "04_intractable_marginal": "004 006 010 037",
+    "05_elbo": "004 006 008 015 020 026 030 031",
+    "08_latent_space": "004 006 023 074",
+}
+THEORY = tuple(name for name in CELLS if name < "06")
 
 
 def run(name: str) -> tuple[dict, list]:
-    """All code cells from top to bottom.  Returns the lesson's names and its sliders in order."""
+    """The cells in CELLS from top to bottom.  Returns the lesson's names and its sliders in order."""
     boxes, slide = [], widgets.slide
 
     def recorded(*args, **kwargs):
         boxes.append(slide(*args, **kwargs))
         return boxes[-1]
 
+    cells = {cell.id[-3:]: cell for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells}
     names = {"__name__": "lesson"}
     widgets.slide = recorded  # before the lesson imports it
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells:
-                if cell.cell_type == "code":
-                    exec(compile(cell.source, f"{name}.ipynb", "exec"), names)
+            for number in CELLS[name].split():
+                exec(compile(cells[number].source, f"{name}, cell {number}", "exec"), names)
     finally:
         widgets.slide = slide
     return names, boxes
