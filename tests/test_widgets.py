@@ -1,6 +1,8 @@
 """Sliders move pictures and sentences, without a browser; test_browser.py does it with one."""
 
+import gc
 import io
+import weakref
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,6 +52,18 @@ def test_an_animated_figure_shows_what_a_full_drawing_shows():
         assert (abs(fast - whole).max(-1) > 0).mean() < 0.01 and (fast < 250).any()
     before, after = drawn(True)
     assert (before != after).any()
+
+
+def test_a_kept_figure_is_forgotten_with_its_slider():
+    """A cell that is run again makes another figure; the first one must not stay in memory."""
+    figure, axis = plt.subplots()
+    (line,) = axis.plot([0, 1], animated=True)
+    plt.close(figure)
+    to_png(figure)
+    gone = weakref.ref(figure)
+    del figure, axis, line
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_mistake_in_draw_is_told_where_it_happens():

@@ -29,8 +29,8 @@ def milliseconds(move, values) -> list[float]:
 
 
 def drawn_whole(figure):
-    """The pixels of a figure of which nothing was kept."""
-    base._still.pop(figure, None)
+    """The pixels of a figure when what was kept of it no longer holds."""
+    figure.stale = True
     return drawn(figure)
 
 

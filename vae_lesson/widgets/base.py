@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 import anywidget
 import ipywidgets
@@ -15,7 +14,6 @@ from matplotlib.figure import Figure
 from vae_lesson import plots
 
 WRAP = {"flex_flow": "row wrap", "align_items": "center"}  # the layout of a row on a narrow page
-_still = WeakKeyDictionary()  # Figure -> (its animated artists, its pixels without them)
 
 
 class Sentence(anywidget.AnyWidget):
@@ -157,11 +155,11 @@ def _pixels(picture) -> np.ndarray:
 def _drawn(figure: Figure) -> np.ndarray:
     """The pixels of a figure, (H, W, 3).  What is not animated is drawn only when it has changed."""
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    if figure.stale or figure not in _still:  # moving what is animated does not make a figure stale
+    if figure.stale or not hasattr(canvas, "_kept"):  # moving what is animated makes no figure stale
         canvas.draw()  # leaves out what is animated
         animated = [artist for artist in figure.findobj() if artist.get_animated()]
-        _still[figure] = animated, canvas.copy_from_bbox(figure.bbox)
-    animated, still = _still[figure]
+        canvas._kept = animated, canvas.copy_from_bbox(figure.bbox)  # here it goes when the figure goes
+    animated, still = canvas._kept
     canvas.restore_region(still)
     for artist in animated:
         figure.draw_artist(artist)
