@@ -77,7 +77,7 @@ def test_readme_links_lead_somewhere():
 
 
 ARROWS = {  # which rooms a room may look into; what is not listed is refused
-    "training": {"runs", "data", "objectives", "scoring"}, "runs": {"data", "checkpoints"},
+    "training": {"runs", "data", "objectives", "scoring"}, "runs": {"checkpoints"},
     "scoring": {"objectives", "information"}, "objectives": {"information"},
     "checkpoints": {"models"}, "models": {"likelihoods"}, "data": {"relatives"},
     "widgets": {"plots", "data", "scoring"}, "__main__": {"recipes", "course"},

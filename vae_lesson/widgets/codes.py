@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
 
 from vae_lesson import scoring
 from vae_lesson.data import Dataset, binarize, load_dataset
@@ -31,11 +32,11 @@ class Codes:
         self.every = max(1, len(self.test) // count)  # spread out: MNIST's first digits are the easier half
         self.labels = self.test.labels[:: self.every]
         x = self.prepared(self.test.images[:: self.every])
-        self.mu = scoring.encode_in_chunks(model, x)[0].float().cpu()
+        self.mu, log_var = (part.float().cpu() for part in scoring.encode_in_chunks(model, x))
         self._squares = self.mu.square().sum(-1)
         if self.mu.shape[1] != model.latent_dim:
             raise ValueError(f"latent_dim is {model.latent_dim}, but encode gives {self.mu.shape[1]} latents")
-        self.kl = scoring.kl_per_latent(model, x).cpu()
+        self.kl = kl_divergence(Normal(self.mu, (0.5 * log_var).exp()), Normal(0.0, 1.0)).mean(0)
         self.order = self.kl.argsort(descending=True).tolist()
 
     def prepared(self, images: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ class Codes:
     def neighbours(self, z: Tensor) -> Tensor:
         """Which of the encoded digits have the codes nearest to z (L,), nearest first: (NEIGHBOURS,)."""
         # |mu - z|^2 without |z|^2, which changes no order
-        distance = self._squares - 2 * (self.mu @ z.detach().float().cpu())
+        distance = torch.addmv(self._squares, self.mu, z.detach().float().cpu(), alpha=-2)
         return distance.topk(min(NEIGHBOURS, len(distance)), largest=False).indices
 
     def vote(self, z: Tensor) -> str:

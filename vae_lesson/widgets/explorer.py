@@ -7,7 +7,6 @@ from statistics import NormalDist
 import ipywidgets
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli
 
 from vae_lesson.widgets.base import WRAP, Board
 from vae_lesson.widgets.codes import Codes
@@ -133,7 +132,7 @@ class LatentExplorer(Board):
         mean, sample = model.pixels(decoded)[0], model.pixels(decoded, show="sample", generator=noise)[0]
         views = [mean, sample]
         if model.likelihood.binary:
-            bits = Bernoulli(logits=decoded[0].float(), validate_args=False).entropy() / math.log(2)
+            bits = (torch.special.entr(mean) + torch.special.entr(1 - mean)) / math.log(2)
             views.append(bits)
             text += f" Pixel entropy {bits.sum():.0f} bits in all."
         self.show(side_by_side([*views, self._original]), f"{text} {self.codes.vote(self._z)}")
