@@ -70,6 +70,15 @@ def test_training_learns_from_training_images_alone(trained, mnist):
     assert run["validation_crc32"] == f"{zlib.crc32(mnist[0].images[400:10_400].numpy()):08x}"
 
 
+def test_all_images_leave_none_for_validation(small_mnist, tmp_path):
+    out = tmp_path / "m.safetensors"
+    assert cli.main(["train", "feedforward", "--all", "--out", str(out), "--samples", "1"]) == 0
+    notes = checkpoints.describe(out)
+    assert (notes["training"]["images"], notes["training"]["validation"]) == (10_400, 0)
+    assert notes["command"] == "python -m vae_lesson train feedforward --all"
+    assert notes["history"]["validation_elbo"] == []
+
+
 def test_existing_and_unfinished_files_are_not_overwritten(small_mnist, tmp_path, capsys):
     out = tmp_path / "m.safetensors"
     out.write_text("precious", encoding="utf-8")

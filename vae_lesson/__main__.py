@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--peak-lr", type=float, help="highest learning rate of the one-cycle schedule")
     command.add_argument("--start", type=Path, metavar="FILE", help="begin with the weights of this file")
     command.add_argument("--iwae", type=_count, metavar="K", help="train on the K-sample IWAE bound")
+    command.add_argument("--all", action="store_true", help="all 60,000 images, none left for validation")
     command.add_argument("--out", type=Path, help="a .safetensors file (default: MODEL.safetensors)")
     command.add_argument("--resume", action="store_true", help="continue an interrupted training")
     command.add_argument("--samples", type=_count, default=100, help="K of the final score (default: 100)")

@@ -35,9 +35,7 @@ class VAE(nn.Module):
         `data.binarize`, which has looked at them, for NaN or values outside [0, 1].
         """
         _check_images(x, values=not self.training)
-        h = self.encoder(
-            x.to(next(self.parameters()))
-        )  # (B, 2 L), in the type and on the device of the weights
+        h = self.encoder(x.to(next(self.parameters())))  # (B, 2 L), in the type and place of the weights
         mu, log_var = h.chunk(2, dim=-1)  # (B, L), (B, L)
         return mu, log_var
 
@@ -68,8 +66,7 @@ class VAE(nn.Module):
 
         show: see `pixels`.  generator: on the model's device.  Returns (count, 1, 28, 28).
         """
-        device = next(self.parameters()).device
-        z = torch.randn(count, self.latent_dim, generator=generator, device=device)
+        z = torch.randn(count, self.latent_dim, generator=generator, device=next(self.parameters()).device)
         return self.pixels(self.decode(z), show=show, generator=generator)
 
     @torch.no_grad()
@@ -115,35 +112,41 @@ class FeedforwardVAE(VAE):
 
 
 class ConvVAE(VAE):
-    """Convolutional VAE: squares of 4x4 pixels -> 7x7 places with `channels` features -> latent, and back.
+    """Convolutional VAE: 28x28 pixels -> 14x14 places -> 7x7 places -> latent, and back.
 
-    channels: features of a place.  blocks: residual blocks on each side.  hidden: width of the linear layer.
+    channels: features of a place at 14x14; twice as many at 7x7.  blocks: residual blocks at each size.
+    hidden: width of the linear layer.
     """
 
     def __init__(
-        self, latent_dim: int = 32, *, channels: int = 32, blocks: int = 1, hidden: int = 256,
+        self, latent_dim: int = 32, *, channels: int = 16, blocks: int = 1, hidden: int = 256,
         likelihood: str = "bernoulli",
     ):  # fmt: skip
         super().__init__(likelihood, latent_dim=latent_dim, channels=channels, blocks=blocks, hidden=hidden)
+        C = channels
         self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(4),  # (B, 16, 7, 7): each 4x4 square becomes sixteen channels
-            nn.Conv2d(16, channels, 3, padding=1),  # (B, C, 7, 7)
-            *[_conv_block(channels) for _ in range(blocks)],
+            nn.Conv2d(1, C, 4, stride=2, padding=1),  # (B, C, 14, 14)
+            *[_conv_block(C) for _ in range(blocks)],
             nn.SiLU(),
-            nn.Flatten(),  # (B, C * 49)
-            nn.Linear(channels * 49, hidden),
+            nn.Conv2d(C, 2 * C, 4, stride=2, padding=1),  # (B, 2 C, 7, 7)
+            *[_conv_block(2 * C) for _ in range(blocks)],
+            nn.SiLU(),
+            nn.Flatten(),  # (B, 2 C * 49)
+            nn.Linear(2 * C * 49, hidden),
             nn.SiLU(),
             nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, channels * 49),
-            nn.Unflatten(1, (channels, 7, 7)),
-            *[_conv_block(channels) for _ in range(blocks)],
+            nn.Linear(hidden, 2 * C * 49),
+            nn.Unflatten(1, (2 * C, 7, 7)),
+            *[_conv_block(2 * C) for _ in range(blocks)],
             nn.SiLU(),
-            nn.Conv2d(channels, 16, 3, padding=1),
-            nn.PixelShuffle(4),  # (B, 1, 28, 28): sixteen channels become 4x4 squares again
+            nn.ConvTranspose2d(2 * C, C, 4, stride=2, padding=1),  # (B, C, 14, 14)
+            *[_conv_block(C) for _ in range(blocks)],
+            nn.SiLU(),
+            nn.ConvTranspose2d(C, 1, 4, stride=2, padding=1),  # (B, 1, 28, 28)
         )
         self.to(memory_format=torch.channels_last)  # faster convolutions on a CPU
 

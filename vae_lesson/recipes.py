@@ -19,7 +19,7 @@ SMALL = ("FeedforwardVAE", {"latent_dim": 16, "hidden": 100})
 RECIPES = {
     "feedforward": Recipe("FeedforwardVAE", {"latent_dim": 40}, {"epochs": 20}),
     "feedforward-2d": Recipe("FeedforwardVAE", {"latent_dim": 2}, {"epochs": 20}),
-    "cnn": Recipe("ConvVAE", {"latent_dim": 32}, {"epochs": 16, "peak_lr": 6e-3}),
+    "cnn": Recipe("ConvVAE", {"latent_dim": 32}, {"epochs": 24, "peak_lr": 4e-3}),
     # The same small network with and without a cure for latents that fall silent, and with seven betas.
     "no-warm-up": Recipe(*SMALL, {"epochs": 8}),
     "free-bits": Recipe(*SMALL, {"epochs": 8}, ("free_bits_elbo", {"floor": 0.1})),

@@ -28,6 +28,7 @@ def train(arguments) -> int:
     asked = {key: getattr(arguments, key) for key in ("epochs", "seed", "peak_lr", "iwae", "start")}
     asked = {key: value for key, value in asked.items() if value is not None}
     options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in asked.items())
+    options += " --all" if arguments.all else ""
     command = f"python -m vae_lesson train {name}{options}"
     settings = recipe.settings | {key: asked[key] for key in ("epochs", "seed", "peak_lr") if key in asked}
     objective, values = ("iwae_terms", {"samples": asked["iwae"]}) if "iwae" in asked else recipe.objective
@@ -42,9 +43,12 @@ def train(arguments) -> int:
         model, before = checkpoints.load(arguments.start), checkpoints.describe(arguments.start)
         if checkpoints.architecture(model) != wanted or not {"command", "history"} <= set(before):
             raise ValueError(f"{arguments.start} holds no {name} that `train` made: start from one of those")
-    images, validation = data.load_dataset("mnist")[0].split()
+    everything, _ = data.load_dataset("mnist")
+    images, validation = (part.images for part in everything.split())
+    if arguments.all:
+        images, validation = everything.images, None
     history = training.fit(
-        model.to(_device()), images.images, validation=validation.images, objective=objective,
+        model.to(_device()), images, validation=validation, objective=objective,
         checkpoint=unfinished, resume=arguments.resume, **settings,
     )  # fmt: skip
     if history.interrupted:
