@@ -35,7 +35,7 @@ class VAE(nn.Module):
         `data.binarize`, which has looked at them, for NaN or values outside [0, 1].
         """
         _check_images(x, values=not self.training)
-        h = self.encoder(x.to(next(self.parameters())))  # (B, 2 L), in the type and place of the weights
+        h = self.encoder(x.to(next(self.parameters())))  # (B, 2 L), on the weights' device, of their type
         mu, log_var = h.chunk(2, dim=-1)  # (B, L), (B, L)
         return mu, log_var
 

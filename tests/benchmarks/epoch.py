@@ -77,7 +77,8 @@ def our_epoch(images, model, bf16: bool) -> float:
 def floor(model, dtype) -> dict[str, float]:
     """Seconds of the products of a step, layer by layer: forward, back to weights, back to the input."""
     seen = {}  # layer -> what comes in
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
+    kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, kinds)}
     hooks = [m.register_forward_pre_hook(lambda _, h, n=n: seen.update({n: h[0]})) for n, m in layers.items()]
     model.decode(model.encode(torch.rand(BATCH, 1, 28, 28))[0])
     for hook in hooks:

@@ -10,6 +10,7 @@ Run: python tests/benchmarks/time_to_score.py
 """
 
 import argparse
+import functools
 import platform
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from epoch import tutorial_epoch, tutorial_start
 from vae_lesson import plots
 from vae_lesson.checkpoints import ARCHITECTURES
 from vae_lesson.data import binarize, load_dataset
-from vae_lesson.plots.style import panels
+from vae_lesson.plots.style import panel
 from vae_lesson.recipes import RECIPES
 from vae_lesson.scoring import log_likelihood
 from vae_lesson.training import fit
@@ -36,6 +37,7 @@ def score(model) -> float:
     return -log_likelihood(model, X, 100, generator=torch.Generator().manual_seed(0)).mean().item()
 
 
+@functools.cache
 def ours(name: str, epochs: int, seed: int = 0) -> list[tuple[float, float]]:
     """(seconds of training so far, score), while a recipe is trained for so many epochs."""
     recipe, curve = RECIPES[name], []
@@ -77,29 +79,19 @@ def shortest(level: float) -> tuple[int, list[tuple[float, float]]]:
     return epochs, curve
 
 
-def picture(curves: dict, title: str):
+def picture(curves: dict):
     """Score over seconds, one line a run; the seconds are logarithmic, lower is better."""
-    figure, (axis,) = panels([""], title, (7, 4.2))
-    styles = {
-        "feedforward": ("C0", "o"),
-        "cnn": ("C1", "s"),
-        "tutorial": ("C2", "^"),
-        "tutorial, binary": ("C3", "v"),
-    }
-    for name, runs in curves.items():
-        color, marker = styles[name]
+    axis = panel(
+        "Which score after how many seconds", (7, 4.2),
+        xlabel="seconds of training", ylabel="-log p(x), nats per image",
+    )  # fmt: skip
+    for (name, runs), color, marker in zip(curves.items(), ("C2", "C3", "C0", "C1"), "^vos", strict=True):
         for number, run in enumerate(runs):
-            axis.semilogx(
-                *zip(*run, strict=True),
-                color=color,
-                marker=marker,
-                ms=3,
-                lw=1,
-                label=None if number else name,
-            )
-    axis.set(xlabel="seconds of training", ylabel="-log p(x), nats per image", ylim=(82, 112))
-    axis.legend()
-    return figure
+            label = None if number else name
+            axis.semilogx(*zip(*run, strict=True), color=color, marker=marker, ms=3, lw=1, label=label)
+    axis.set_ylim(82, 112)
+    axis.legend(frameon=False)
+    return axis.figure
 
 
 if __name__ == "__main__":
@@ -125,5 +117,5 @@ if __name__ == "__main__":
             f"{run[-1][1]:.2f} after {run[-1][0]:.1f} s, {seconds / run[-1][0]:.1f} times sooner"
         )
     plots.use_style()
-    picture(curves, "One score, in how many seconds").savefig(OUT, dpi=100, metadata={"Software": None})
+    picture(curves).savefig(OUT, dpi=100, metadata={"Software": None})
     print(OUT)
