@@ -192,38 +192,6 @@ def test_doctor_names_what_is_broken(monkeypatch, capsys, tmp_path):
     assert "Run the first command of README.md again" in shown
 
 
-def test_fine_tuning_starts_from_a_file_and_remembers_both_commands(trained, tmp_path):
-    second = tmp_path / "second.safetensors"
-    tune = [
-        "train",
-        "feedforward",
-        "--start",
-        str(trained),
-        "--iwae",
-        "3",
-        "--epochs",
-        "1",
-        "--peak-lr",
-        "1e-4",
-    ]
-    assert cli.main([*tune, "--out", str(second), "--samples", "2"]) == 0
-    notes = checkpoints.describe(second)
-    assert notes["command"] == (
-        "python -m vae_lesson train feedforward; then python -m vae_lesson train feedforward "
-        f"--epochs 1 --peak-lr 0.0001 --iwae 3 --start {trained}"
-    )
-    assert len(notes["history"]["elbo"]) == 3 and notes["training"]["objective"] == "iwae_terms(samples=3)"
-    before, after = (checkpoints.load(path).state_dict() for path in (trained, second))
-    change = max((after[name] - before[name]).abs().max().item() for name in before)
-    assert 0 < change < 1e-2  # a few steps of 1e-4 away from where it started
-
-
-def test_fine_tuning_refuses_another_model(small_mnist, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", "feedforward", "--start", str(checkpoints.shipped("cnn"))]) == 1
-    assert "holds no feedforward that `train` made" in capsys.readouterr().err
-
-
 def test_summary_tells_what_the_header_holds_and_computes_nothing(trained, capsys, monkeypatch):
     monkeypatch.setattr(commands, "score", lambda *_: pytest.fail("summary must not score"))
     assert cli.main(["summary", str(trained)]) == 0

@@ -34,8 +34,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=int)
     command.add_argument("--seed", type=int)
     command.add_argument("--peak-lr", type=float, help="highest learning rate of the one-cycle schedule")
-    command.add_argument("--start", type=Path, metavar="FILE", help="begin with the weights of this file")
-    command.add_argument("--iwae", type=_count, metavar="K", help="train on the K-sample IWAE bound")
     command.add_argument("--all", action="store_true", help="all 60,000 images, none left for validation")
     command.add_argument("--out", type=Path, help="a .safetensors file (default: MODEL.safetensors)")
     command.add_argument("--resume", action="store_true", help="continue an interrupted training")

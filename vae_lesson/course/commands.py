@@ -25,24 +25,18 @@ def train(arguments) -> int:
     if unfinished.exists() and not arguments.resume:
         raise ValueError(f"{unfinished} exists: continue it with --resume, or delete it to start again")
 
-    asked = {key: getattr(arguments, key) for key in ("epochs", "seed", "peak_lr", "iwae", "start")}
+    asked = {key: getattr(arguments, key) for key in ("epochs", "seed", "peak_lr")}
     asked = {key: value for key, value in asked.items() if value is not None}
     options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in asked.items())
-    options += " --all" if arguments.all else ""
-    command = f"python -m vae_lesson train {name}{options}"
-    settings = recipe.settings | {key: asked[key] for key in ("epochs", "seed", "peak_lr") if key in asked}
-    objective, values = ("iwae_terms", {"samples": asked["iwae"]}) if "iwae" in asked else recipe.objective
+    command = f"python -m vae_lesson train {name}{options}{' --all' if arguments.all else ''}"
+    settings = recipe.settings | asked
+    objective, values = recipe.objective
     objective = getattr(objectives, objective)
     if values:
         objective = functools.partial(objective, **values)
 
     torch.manual_seed(settings.get("seed", 0))  # for the first weights; `fit` has its own seed
-    model, before = checkpoints.ARCHITECTURES[recipe.kind](**recipe.config), {}
-    if arguments.start:
-        wanted = checkpoints.architecture(model)
-        model, before = checkpoints.load(arguments.start), checkpoints.describe(arguments.start)
-        if checkpoints.architecture(model) != wanted or not {"command", "history"} <= set(before):
-            raise ValueError(f"{arguments.start} holds no {name} that `train` made: start from one of those")
+    model = checkpoints.ARCHITECTURES[recipe.kind](**recipe.config)
     everything, _ = data.load_dataset("mnist")
     images, validation = (part.images for part in everything.split())
     if arguments.all:
@@ -56,9 +50,6 @@ def train(arguments) -> int:
         return 130
 
     epochs = {key: values for key, values in vars(history).items() if isinstance(values, list)}
-    if before:
-        command = f"{before['command']}; then {command}"
-        epochs = {key: before["history"][key] + values for key, values in epochs.items()}
     checkpoints.save(model, out, half=True, command=command, training=history.run, history=epochs)
     unfinished.unlink(missing_ok=True)
     print(f"trained in {sum(history.seconds):.0f} s; saved {out}; scoring it on the test set")
