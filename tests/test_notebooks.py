@@ -58,6 +58,14 @@ def test_cells_are_short(name):
 
 
 @each
+@pytest.mark.parametrize("kind", [r"^## (\d+)\.", r"^\*Figure (\d+)\."], ids=["sections", "figures"])
+def test_none_is_lost(name, kind):
+    text = "\n".join(cell.source for cell in cells(name, "markdown"))
+    numbers = [int(number) for number in re.findall(kind, text, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1)) != []
+
+
+@each
 def test_one_title_then_badge_then_setup(name):
     text = "\n".join(cell.source for cell in cells(name, "markdown"))
     outside_code = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
