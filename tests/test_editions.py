@@ -152,7 +152,7 @@ def edition(tmp_path_factory):
 
 
 def test_the_edition_for_colab_holds_notebooks_wheel_and_what_to_do(edition):
-    notebooks = {path.name: path.read_bytes() for path in (ROOT / "notebooks").glob("*.ipynb")}
+    notebooks = {path.name: path.read_bytes() for path in (ROOT / "notebooks").rglob("[!.]*.ipynb")}
     found = {path.name: path.read_bytes() for path in edition.iterdir()}
     assert found.keys() - notebooks.keys() == {WHEEL, "README.txt"}
     assert {name: found[name] for name in notebooks} == notebooks

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,9 @@ from vae_lesson import checks
 from vae_lesson.recipes import RECIPES
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in sorted(FOLDER.glob("*.ipynb"))}
+PATHS = {path.stem: path for path in sorted(FOLDER.rglob("[!.]*.ipynb"))}
+NOTEBOOKS = {name: nbformat.read(path, as_version=4) for name, path in PATHS.items()}
+STAMP = runpy.run_path(str(FOLDER.parent / ".ci" / "stamp"))
 each = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
@@ -30,7 +33,8 @@ def cells(name, kind=None, tag=None):
 def test_the_lessons_are_there():
     theory = {"01_information", "02_entropy", "03_kl_divergence", "04_intractable_marginal", "05_elbo"}
     practice = {"00_start_here", "06_feedforward_vae", "07_cnn_vae", "08_latent_space"}
-    assert practice | theory == set(NOTEBOOKS)
+    assert practice | theory == {name for name, path in PATHS.items() if path.parent == FOLDER}
+    assert {path.parent.name for path in PATHS.values()} <= {"notebooks", "deeper"}
 
 
 @each
@@ -46,7 +50,15 @@ def test_outputs_are_those_of_one_run_from_top_to_bottom(name):
 def test_notebook_is_valid_and_small(name):
     nbformat.validate(NOTEBOOKS[name])
     assert not [cell for cell in NOTEBOOKS[name].cells if "execution" in cell.metadata]  # times of each run
-    assert (FOLDER / f"{name}.ipynb").stat().st_size < 1_500_000
+    assert PATHS[name].stat().st_size < 1_500_000
+
+
+def test_the_first_half_of_the_path_takes_as_long_as_it_says():
+    """The lessons say what .ci/stamp computes (tests/test_packaging.py); here: how long they may be."""
+    times = {
+        name: STAMP["minutes"](notebook)["minutes"] for name, notebook in NOTEBOOKS.items() if name < "06"
+    }
+    assert max(times.values()) <= 60 and sum(times.values()) <= 300, times
 
 
 @each

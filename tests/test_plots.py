@@ -30,9 +30,27 @@ def values(*shape, device="cpu"):
 
 
 EVERY_FIGURE = {  # v: as `values`
+    "a budget": lambda v: plots.boxes(
+        {"": (v(3), v(3))}, ["0", "10", "11"], TITLE, xlabel="x", size=(7, 1.6)
+    ),
+    "filled": lambda v: plots.lines(v(5), {"a": v(5)}, TITLE, xlabel="x", ylabel="y", filled=True),
+    "histograms": lambda v: plots.histograms(
+        {"a": v(9), "b": v(9)}, TITLE, xlabel="nats", marks={"m": v(1)[0]}
+    ),
+    "sums": lambda v: plots.named_curve(v(2), v(2), "ab", TITLE, xlabel="x", ylabel="y", sums=[0.5, 1]),
     "bars": lambda v: plots.bars({"a": v(9), "b": list(v(9))}, range(9), TITLE, ylabel="nats", size=(5, 2.8)),
     "bound_bar": lambda v: plots.bound_bar(-100 * v(1)[0], -280.0, TITLE)(-200 * v(1)[0], 80 * v(1)[0]),
+    "boxes": lambda v: plots.boxes({"a": (v(4), v(4)), "b": (v(4), v(4) - 0.5)}, "abcd", TITLE, xlabel="x"),
     "digits": lambda v: plots.digits(v(23, 1, 28, 28), TITLE),
+    "filled_panels": lambda v: plots.filled_panels(
+        v(5), {name: {"a": v(5), "b": v(5)} for name in "abc"}, TITLE, xlabel="x", ylabel="y"
+    ),
+    "ladder": lambda v: plots.ladder(
+        {"one": v(1)[0], "a name\nof two lines": 500.0, "c": 0.0, "d": 50.0},
+        {n: v(4, 1, 28, 28) for n in "abcd"},
+        TITLE,
+        ylabel="nats",
+    ),
     "landing": lambda v: plots.landing(v(60, 2), "the two latents", LABELS)(v(1)[0], 99.0),
     "latent_pca": lambda v: plots.latent_pca(v(60, 5), LABELS, TITLE),
     "lines": lambda v: plots.lines(v(5), {"a": v(5), "b": range(5)}, TITLE, xlabel="x", ylabel="nats"),
@@ -47,8 +65,13 @@ EVERY_FIGURE = {  # v: as `values`
     "posterior_maps": lambda v: plots.posterior_maps(
         [v(9, 9)] * 3, [(0, 1, 0, 1)] * 3, v(3, 2), v(3, 2), "abc", TITLE
     ),
+    "products": lambda v: plots.products(v(9), v(9), {"#..": v(9), "##.": list(v(9))}, TITLE),
     "rows_of_digits": lambda v: plots.rows_of_digits({"a": v(9, 1, 28, 28), "b": v(9, 28, 28)}, TITLE),
     "scale": lambda v: plots.scale({"one": v(1)[0], "a rather long name": 500.0}, TITLE, xlabel="nats"),
+    "spans": lambda v: plots.spans(
+        {"a": [("H(X) = 0.69", 0, v(1)[0])], "b": [("I", 0, 9)]}, TITLE, xlabel="nats"
+    ),
+    "weighted_dots": lambda v: plots.weighted_dots({"a rather long name": (v(9), v(9))}, v(9), v(9), TITLE),
 }
 
 
@@ -165,6 +188,80 @@ def test_scales_and_named_curves_show_the_values_they_are_given():
     assert axis.lines[0].get_xydata().tolist() == [[1, 5], [2, 3]]
 
 
+def test_boxes_have_the_areas_that_they_name():
+    widths, heights = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([1.0, 2, 4])
+    (axis,) = plots.boxes({"words": (widths, heights)}, "abc", TITLE, xlabel="p", ylabel="bits").axes
+    assert [(b.get_x(), b.get_width() * b.get_height()) for b in axis.patches] == [
+        (0, 0.5),
+        (0.5, 0.5),
+        (0.75, 1),
+    ]
+    assert axis.get_title("left") == "words: area 2"
+
+
+def test_spans_stand_where_they_begin_and_end():
+    (axis,) = plots.spans({"a": [("x", 0, 2), ("y", 2, 5)], "b": [("z", 1, 5)]}, TITLE, xlabel="nats").axes
+    found = [
+        (round(b.get_y() + b.get_height() / 2), b.get_x(), b.get_x() + b.get_width()) for b in axis.patches
+    ]
+    assert found == [(0, 0, 2), (0, 2, 5), (1, 1, 5)]
+    assert [text.get_text() for text in axis.texts] == ["x", "y", "z"]
+
+
+def test_histograms_show_shares():
+    (axis,) = plots.histograms({"a": torch.arange(50.0), "b": torch.zeros(9)}, TITLE, xlabel="nats").axes
+    outlines = [polygon.get_xy() for polygon in axis.patches]
+    areas = [abs(np.sum(xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1])) / 2 for xy in outlines]
+    assert areas == pytest.approx([49 / 60, 49 / 60])  # every share has the width 49/60, and they add up to 1
+
+
+def test_a_product_says_its_area_and_dots_have_the_area_of_their_weight():
+    z = torch.linspace(-4, 4, 801)
+    prior = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    assert (
+        plots.products(z, prior, {"x": 0.5 * torch.ones(801)}, TITLE).axes[2].get_title("left")
+        == "product: area 0.5"
+    )
+    _, dots = plots.weighted_dots({"a": (z[:3], torch.tensor([1.0, 2, 5]))}, z, prior, TITLE).axes
+    sizes = dots.collections[0].get_sizes()
+    assert (sizes / sizes.sum()).tolist() == pytest.approx([1 / 8, 2 / 8, 5 / 8])
+
+
+def test_a_ladder_has_a_bar_for_each_score_and_its_pictures_below():
+    bars, below = plots.ladder(
+        {"a": 2.0, "b": 1.0}, {"a": values(4, 1, 28, 28), "b": values(4, 1, 28, 28)}, TITLE, ylabel="y"
+    ).axes
+    assert [bar.get_height() for bar in bars.patches] == [2, 1]
+    assert [round(sum(image.get_extent()[:2]) / 2) for image in below.images] == [0] * 4 + [1] * 4
+
+
+def test_spans_stand_where_they_should_and_a_narrow_one_has_its_name_beside_it():
+    rows = {"pair": [("first", 0.0, 2.0), ("second", 2.0, 9.0)], "both": [("a long name", 2.0, 2.5)]}
+    axis = plots.spans(rows, "t", xlabel="nats").axes[0]
+    assert [(bar.get_x(), bar.get_width()) for bar in axis.patches] == [(0, 2), (2, 7), (2, 0.5)]
+    assert [text.get_position() for text in axis.texts] == [(1, 0), (5.5, 0), (2.5, 1)]
+    first, second = (axis.transData.transform((0, row))[1] for row in (0, 1))
+    assert first > second  # the first row on top
+
+
+def test_ladders_and_boxes_show_the_values_they_are_given():
+    pictures = {name: torch.full((4, 1, 28, 28), grey) for name, grey in (("a", 0.0), ("b", 1.0))}
+    bars, below = plots.ladder({"a": 3.0, "b": 2.0}, pictures, "t", ylabel="nats").axes
+    assert [bar.get_height() for bar in bars.patches] == [3, 2]
+    assert [text.get_text() for text in bars.texts] == ["3.0", "2.0"]
+    for image in below.images:
+        left, right, *_ = image.get_extent()
+        assert abs((left + right) / 2 - image.get_array().max()) < 0.4  # below the bar at 0 or at 1
+    upper, lower = plots.boxes(
+        {"p": ([0.5, 0.5], [1, 1]), "q": ([0.5, 0.5], [2, 3])}, "ab", "t", xlabel="p"
+    ).axes
+    assert [(box.get_x(), box.get_width(), box.get_height()) for box in lower.patches] == [
+        (0, 0.5, 2),
+        (0.5, 0.5, 3),
+    ]
+    assert [axis.get_title("left") for axis in (upper, lower)] == ["p: area 1", "q: area 2.5"]
+
+
 def test_ellipses_stand_at_mu_with_the_width_of_sigma():
     mu, log_var = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 2 * math.log(3)]])
     axis = plots.posterior_ellipses(mu, log_var, torch.tensor([4]), "t").axes[0]
@@ -252,6 +349,6 @@ def test_a_figure_is_shown_with_its_words(monkeypatch, capsys):
     ((content, options),) = shown
     assert (
         content["image/png"].startswith("iVBOR")
-        and options["metadata"]["image/png"]["alt"] == "Three digits."
+        and options["metadata"]["image/png"]["alt"] == "t. In words: Three digits."
     )
-    assert capsys.readouterr().out == "In words: Three digits.\n"
+    assert capsys.readouterr().out == "t. In words: Three digits.\n"

@@ -39,24 +39,21 @@ def coin(names, p):
     return [p, h, h / math.log(2)]
 
 
-def belief(names, q):
-    cost = -0.3 * math.log(q) - 0.7 * math.log(1 - q)
-    return [0.3, q, cost, cost + 0.3 * math.log(0.3) + 0.7 * math.log(0.7)]
-
-
 def jensen(names, weight):
     logs, mean = weight * math.log(0.2) + (1 - weight) * math.log(3), weight * 0.2 + (1 - weight) * 3
     return [weight, logs, math.log(mean)]
 
 
-def bumps(names, mu, sigma):
-    p, q = 0.6 * normal(GRID, -2, 0.6) + 0.4 * normal(GRID, 2, 0.6), normal(GRID, mu, sigma)
-    p_log_p = p * np.log(np.maximum(p, 1e-300))
-    # cross-entropy of p under a Gaussian, from p's moments alone: mean -0.4, variance 0.36 + 3.84
-    cross = 0.5 * math.log(2 * math.pi * sigma**2) + (4.2 + (mu + 0.4) ** 2) / (2 * sigma**2)
-    near = (GRID > -15) & (GRID < 15)  # elsewhere p is 0 in floating point
+def bumps(names, mu, sigma, distance):
+    p = 0.6 * normal(GRID, -distance / 2, 0.6) + 0.4 * normal(GRID, distance / 2, 0.6)
+    p_log_p, q = p * np.log(np.maximum(p, 1e-300)), normal(GRID, mu, sigma)
+    # cross-entropy of p under a Gaussian, from p's moments alone: its mean is -0.1 times the distance
+    squares = 0.36 + distance**2 / 4 + 0.2 * distance * mu + mu**2  # the mean of (x - mu)^2
+    cross = 0.5 * math.log(2 * math.pi * sigma**2) + squares / (2 * sigma**2)
+    near = (GRID > -17) & (GRID < 17)  # elsewhere p is 0 in floating point
     entropy = 0.5 * math.log(2 * math.pi * math.e * sigma**2)
-    return [mu, sigma, integral(p_log_p) + cross, -entropy - integral(q[near] * np.log(p[near]))]
+    reverse = -entropy - integral(q[near] * np.log(p[near]))
+    return [mu, sigma, distance, integral(p_log_p) + cross, reverse]
 
 
 def worm(names, white):
@@ -66,26 +63,18 @@ def worm(names, white):
     return [white, integral(joint), integral(joint * GRID) / integral(joint)]
 
 
-def grid_cost(names, L):
-    seconds = 20.0**L / 100_000
-    return [L, 20, L, 20.0**L, seconds / 31_557_600 if L >= 10 else seconds]
+def climbing(names, steps):
+    p = names["path"][steps][0].sigmoid().numpy()
+    q = np.where(names["model"].states.numpy() == 1, p, 1 - p).prod(1)
+    rate = (p * np.log(2 * p) + (1 - p) * np.log(2 * (1 - p))).sum()  # bit by bit
+    bound = q @ names["log_px_given_z"][0].numpy() - rate
+    return [steps, bound, names["log_px"][0] - bound, names["log_px"][0]]
 
 
-def mixture(names, position):
-    likelihood, power = names["log_px_given_z"][0].numpy(), position**4
-    weights = np.exp(power * likelihood - (power * likelihood).max()) / 1024
-    log_Z = math.log(weights.sum()) + (power * likelihood).max()
-    # log q = log p(z) + power log p(x|z) - log Z, so the ELBO is (1 - power) E_q[log p(x|z)] + log Z
-    bound = (1 - power) * (weights @ likelihood) / weights.sum() + log_Z
-    return [bound, names["log_px"][0] - bound, names["log_px"][0]]
-
-
-def oracle(names, mu_q, sigma_q):
-    q = normal(GRID, mu_q, sigma_q)
-    fit = integral(q * (-0.5 * math.log(2 * math.pi * 0.64) - (1.2 - 1.5 * GRID) ** 2 / 1.28))
-    kl = 0.5 * (mu_q**2 + sigma_q**2 - 1) - math.log(sigma_q)
-    exact = -0.5 * math.log(2 * math.pi * 2.89) - 1.44 / 5.78
-    return [fit, kl, fit - kl, exact - fit + kl, exact]
+def rate(names, mu_q, sigma_q):
+    of_a_step = 0.5 * math.log(2 * math.pi) + math.log(10)  # ten steps a unit
+    written, carried = of_a_step + (mu_q**2 + sigma_q**2) / 2, of_a_step + 0.5 + math.log(sigma_q)
+    return [written, carried, written - carried]
 
 
 def traverse(names, number, reach):
@@ -112,10 +101,10 @@ def walk(names, start, end, t):
 
 SENTENCES = {
     "01_information": [surprise, picture],
-    "02_entropy": [coin, belief],
+    "02_entropy": [coin],
     "03_kl_divergence": [jensen, bumps],
-    "04_intractable_marginal": [worm, grid_cost],
-    "05_elbo": [mixture, oracle],
+    "04_intractable_marginal": [worm],
+    "05_elbo": [climbing, rate],
     "08_latent_space": [traverse, walk],
 }
 

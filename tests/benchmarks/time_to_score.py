@@ -82,13 +82,15 @@ def shortest(level: float) -> tuple[int, list[tuple[float, float]]]:
 def picture(curves: dict):
     """Score over seconds, one line a run; the seconds are logarithmic, lower is better."""
     axis = panel(
-        "Which score after how many seconds", (7, 4.2),
+        "With the same minutes the CNN comes further", (7, 4.2),
         xlabel="seconds of training", ylabel="-log p(x), nats per image",
     )  # fmt: skip
     for (name, runs), color, marker in zip(curves.items(), ("C2", "C3", "C0", "C1"), "^vos", strict=True):
         for number, run in enumerate(runs):
             label = None if number else name
             axis.semilogx(*zip(*run, strict=True), color=color, marker=marker, ms=3, lw=1, label=label)
+    ticks = (5, 10, 30, 60, 120, 300)
+    axis.set_xticks(ticks, ticks)
     axis.set_ylim(82, 112)
     axis.legend(frameon=False)
     return axis.figure

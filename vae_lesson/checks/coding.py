@@ -1,15 +1,15 @@
-"""Exercises of lessons 00 to 02 and 08: information, codes, entropy and what follows from them."""
+"""Exercises of lessons 00 to 02, 08 and codes: information, codes, entropy and what follows from them."""
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Bernoulli, Categorical, Normal
+from torch.distributions import Bernoulli, Categorical
 
-from vae_lesson.checks.judge import CORRECT, AnyOf, Case
-from vae_lesson.checks.shared import pictures, probabilities, uniform
+from vae_lesson.checks.judge import CORRECT, Case
+from vae_lesson.checks.shared import pictures, probabilities, uniform, unless
 
 LOG_2 = math.log(2)
 SIGN = "the sign: information and entropy are never negative here"
@@ -20,27 +20,53 @@ MEAN = "did you average over pixels? The information of independent pixels adds 
 NAN = "0 * log(0) gave nan: it counts as 0; use torch.xlogy or torch.special.entr"
 
 
-def nats_to_bits(rng: Generator) -> Case:
-    """attempt(nats (N,)) -> the same information in bits (N,)."""
-    nats = uniform(rng, 1, 100, 5)
-    return (nats,), {
-        CORRECT: nats.exp().log2(),
-        "you multiplied by log 2: a bit is smaller than a nat, so the number must grow": nats * LOG_2,
-        DIGITS: nats / math.log(10),
+def best_question(rng: Generator) -> Case:
+    """attempt(p (n,), yes (Q, n) in {0, 1}) -> the number of the question that tells most, on average."""
+    while True:  # until each slip chooses another question, and no other is nearly as good as the best
+        p = probabilities(rng, 8) ** 2
+        p, yes = p / p.sum(), torch.bernoulli(uniform(rng, 0.5, 0.5, 6, 8), generator=rng)
+        of_yes, even = yes @ p, -(yes.mean(1) - 0.5).abs()
+        tells = Bernoulli(of_yes.clamp(0, 1)).entropy()
+        values = tells, even, of_yes, -of_yes
+        clear = all(value.sort().values[-2:].diff() > 0.02 for value in values)
+        if clear and len({int(value.argmax()) for value in values}) == 4 and tells.min() > 0.01:
+            break
+    return (p, yes), {
+        CORRECT: tells.argmax(),
+        "do not count the things: weigh each with its probability": even.argmax(),
+        "the yes of that question is the surest: what you expect tells little": of_yes.argmax(),
+        "the yes of that question is the rarest: it would surprise you, but it seldom comes": of_yes.argmin(),
+        "one number is asked: which question": lambda v: v.dim() > 0,
     }
 
 
-def surprise_in_bits(rng: Generator) -> Case:
-    """attempt(p (N,)) -> information of events of probability p, in bits (N,)."""
-    p = uniform(rng, 0.05, 0.95, 6)
-    nats = -Bernoulli(p).log_prob(torch.ones(6))
-    return (p,), {
-        CORRECT: nats / LOG_2,
-        SIGN: -nats / LOG_2,
-        NATS: nats,
-        DIGITS: nats / math.log(10),
-        "1/p has no logarithm yet: surprise is its log": 1 / p,
+def can_be_a_code(rng: Generator) -> list[Case]:
+    """attempt(lengths (n,)) -> whether there is a prefix code with words of these lengths."""
+    hints = {
+        (1, 1, 3): "two words of length 1 leave no place for a third, however long it is",
+        (1, 2, 2, 3): "look at all boxes together: here three of them fill the interval already",
+        (1, 2, 3, 3): "these words exist: their boxes fill the interval exactly",
+        (1, 2, 3, 4, 4, 5): "no such words exist: their boxes are just a little wider than the interval",
+        (2, 2, 2, 4, 5): "these words exist: their boxes leave a part of the interval empty",
     }
+    return [
+        (
+            (torch.tensor(lengths)[torch.randperm(len(lengths), generator=rng)],),
+            {CORRECT: words_exist(lengths), hint: not words_exist(lengths)},
+        )
+        for lengths, hint in hints.items()
+    ]
+
+
+def words_exist(lengths: Sequence[int]) -> bool:
+    """Whether words of these lengths can be found, none the beginning of another: by looking for them."""
+    words = []
+    for length in sorted(lengths):
+        every = map("".join, itertools.product("01", repeat=length))
+        words.append(next((word for word in every if not word.startswith(tuple(words))), None))
+        if words[-1] is None:
+            return False
+    return True
 
 
 def image_information(rng: Generator) -> Case:
@@ -52,23 +78,47 @@ def image_information(rng: Generator) -> Case:
         CORRECT: pixels.sum(-1),
         MEAN: pixels.mean(-1),
         SIGN: -pixels.sum(-1),
+        "the product of so many probabilities is 0 for the computer: add their logarithms": [math.inf] * 3,
         "a black pixel has information too: it has probability 1 - p": (x * pixels).sum(-1),
         "p is the probability of white (x = 1): you gave it to black": -Bernoulli(1 - p).log_prob(x).sum(-1),
     }
 
 
-def shannon_lengths(rng: Generator) -> Case:
-    """attempt(p (n,)) -> Shannon's code lengths (n,): whole bits, the surprise rounded up."""
-    p = (1 + torch.randperm(24, generator=rng)).double() / 300  # no surprise is near a whole number
-    bits = -p.log2()
-    too_short = 0.5 ** torch.arange(16) > p[:, None]  # of the words with 0, 1, 2, ... bits
-    return (p,), {
-        CORRECT: too_short.sum(-1),
-        "a length is a whole number of bits: round up": bits,
-        "round up: rounded down, the lengths are too short for a code (Kraft sum above 1)": bits.floor(),
-        "round up, always: a code one bit too short for one symbol steals another's word": bits.round(),
-        "lengths are in bits here: use log2": (-p.log()).ceil(),
-    }
+def code_lengths(rng: Generator) -> Case:
+    """attempt(p (n,)) -> lengths (n,) of a prefix code whose mean length is below the information + 1 bit."""
+    while True:  # until lengths in nats, or rounded, are too short, and no surprise is nearly whole
+        p = 0.5 ** torch.randperm(10, generator=rng) * uniform(rng, 0.7, 1.4, 10)
+        p = p / p.sum()
+        bits = -p.log2()
+        short = [bits.round().clamp(min=1), (bits * LOG_2).ceil()]
+        if all((0.5**v).sum() > 1 for v in short) and (bits - bits.round()).abs().min() > 0.01:
+            break
+    return (p,), unless(
+        {
+            "one length for each probability is asked: shape (10,)": lambda v: v.shape != p.shape,
+            "a length is a whole number of bits, at least 1": lambda v: not ((v % 1 == 0) & (v > 0)).all(),
+            "these words are too short: their boxes are wider than the interval": lambda v: sum(0.5**v) > 1,
+            "too long: the mean is a whole bit or more above the information": lambda v: p @ (v - bits) >= 1,
+        }
+    )
+
+
+def pack_boxes(rng: Generator) -> Case:
+    """attempt(lengths (n,)) -> where the boxes of the words of a prefix code begin (n,)."""
+    lengths = torch.tensor([1, 3, 3, 3, 4, 4])
+    while ((0.5**lengths).cumsum(0) * 2**lengths % 1 == 0).all():  # side by side, as they come, they fit
+        lengths = lengths[torch.randperm(6, generator=rng)]
+    width = 0.5 ** lengths.double()
+    return (lengths,), unless(
+        {
+            "one start for each length is asked: shape (6,)": lambda v: v.shape != width.shape,
+            "a box leaves the unit interval": lambda v: not ((v >= 0) & (v + width <= 1)).all(),
+            "a box of a word begins at 0, 1, 2, ... times its own width": lambda v: (v / width % 1 > 0).any(),
+            "two boxes overlap: one of the two words begins the other": lambda v: (
+                ((v[:, None] <= v) & (v < (v + width)[:, None])).sum() > len(v)
+            ),
+        }
+    )
 
 
 def huffman_mean_length(rng: Generator) -> list[Case]:
@@ -102,90 +152,3 @@ def merged(p: Tensor, arrange: Callable[[list], list]) -> float:
         total += pair
         weights = arrange([pair, *weights[2:]])
     return total
-
-
-def entropy(rng: Generator) -> Case:
-    """attempt(p (B, n)) -> entropy of each row in nats (B,); some p are 0."""
-    p = probabilities(rng, 4, 6, zeros=1)
-    truth = Categorical(p).entropy()
-    return (p,), {
-        CORRECT: truth,
-        SIGN: -truth,
-        NAN: truth * math.nan,
-        BITS: truth / LOG_2,
-        "you averaged over the outcomes: the weights p are the average already, so sum": truth / 6,
-    }
-
-
-def decoded_entropy(rng: Generator) -> Case:
-    """attempt(p (B, D)) -> entropy of D independent pixels, white with probability p: (B,), in bits."""
-    p = uniform(rng, 0, 1, 3, 784)
-    p[:, :20], p[:, 20:50] = 0, 1  # sure pixels
-    nats, white = Bernoulli(p).entropy().sum(-1), torch.special.entr(p).sum(-1)
-    return (p,), {
-        CORRECT: nats / LOG_2,
-        MEAN: nats / LOG_2 / 784,
-        SIGN: -nats / LOG_2,
-        NATS: nats,
-        NAN: nats * math.nan,
-        "a pixel has two outcomes: black counts too, with 1 - p": AnyOf([white, white / LOG_2]),
-    }
-
-
-def mutual_information(rng: Generator) -> Case:
-    """attempt(joint (n, m), all positive) -> I(X; Y) in nats."""
-    # Three X of unequal weight, each with a favourite among four Y: H(X), H(Y) and what they share differ.
-    joint = torch.tensor([[1.0], [2.0], [5.0]]) * (torch.eye(3, 4) + uniform(rng, 0.1, 0.4, 3, 4))
-    joint = joint / joint.sum()
-    h_x, h_y, h_xy = (Categorical(q.flatten()).entropy() for q in (joint.sum(1), joint.sum(0), joint))
-    truth = h_x + h_y - h_xy
-    log_ratio = (joint / joint.sum(1, keepdim=True) / joint.sum(0)).log()
-    return (joint,), {
-        CORRECT: truth,
-        SIGN: -truth,
-        BITS: truth / LOG_2,
-        "that is the joint entropy H(X, Y)": h_xy,
-        "that is H(X|Y): what stays unknown; asked is what Y tells": h_xy - h_y,
-        "that is H(Y|X): what stays unknown; asked is what X tells": h_xy - h_x,
-        "weight each log ratio by the joint probability, and sum": log_ratio.sum(),
-    }
-
-
-def pixel_score(rng: Generator) -> Case:
-    """attempt(train (N, D), test (M, D)) -> cross-entropy of one Bernoulli a pixel, nats per test image.
-
-    Probabilities from the training images, with one white and one black pixel added to the counts.
-    """
-    train, test = (pictures(rng, count, torch.full((784,), 0.1)) for count in (20, 9))
-
-    def score(counted: Tensor, added: int = 2) -> Tensor:
-        p = (counted.sum(0) + 1) / (len(counted) + added)
-        return -Bernoulli(p.double()).log_prob(test).sum(-1).mean()
-
-    truth = score(train)
-    return (train, test), {
-        CORRECT: truth,
-        MEAN: truth / 784,
-        SIGN: -truth,
-        BITS: truth / LOG_2,
-        "count the training images only: you used the test images too": score(torch.cat([train, test])),
-        "you counted the test images: a score on data already seen is no test": score(test),
-        "sum over pixels, but average over images: the unit is nats per image": truth * len(test),
-        "a pixel that was never white got probability 0: add one white picture": AnyOf([math.inf, math.nan]),
-        "add 2 to the number of pictures: one white and one black": score(train, added=1),
-    }
-
-
-def gaussian_entropy(rng: Generator) -> Case:
-    """attempt(log_var (B, L)) -> differential entropy of N(mu, diag exp(log_var)) in nats (B,)."""
-    log_var = uniform(rng, -2, 2, 4, 5)
-    latents, as_log_sigma = (Normal(0.0, (factor * log_var).exp()).entropy() for factor in (0.5, 1))
-    truth = latents.sum(-1)
-    return (log_var,), {
-        CORRECT: truth,
-        "did you average over latents? Entropies of independent parts add up": latents.mean(-1),
-        "you took log_var for log sigma: log sigma is log_var / 2": as_log_sigma.sum(-1),
-        "the e is missing: log(2 pi e), and log e = 1": truth - 2.5,
-        "the factor 1/2 belongs to log(2 pi e) too": truth + 2.5 * math.log(2 * math.pi * math.e),
-        "the sign: a wider Gaussian has more entropy": -truth,
-    }

@@ -1,28 +1,28 @@
-"""Exercises of lesson 03: KL divergence, exact, Gaussian, from samples and as a fit."""
-
-import math
-from collections.abc import Callable
+"""Exercises of lesson 03: two directions of a KL divergence, the KL of Gaussians, the best forward fit."""
 
 import torch
-from torch import Generator
-from torch.distributions import Categorical, Normal, kl_divergence
+from torch import Generator, Tensor
+from torch.distributions import Normal, kl_divergence
 
 from vae_lesson.checks.judge import CORRECT, AnyOf, Case
-from vae_lesson.checks.shared import normal, probabilities, uniform
+from vae_lesson.checks.shared import normal, uniform
 
 
-def kl(rng: Generator) -> Case:
-    """attempt(p (B, n), q (B, n)) -> KL(p || q) of each row in nats (B,); some p are 0, no q is."""
-    p, q = probabilities(rng, 4, 5, zeros=1), probabilities(rng, 4, 5)
-    truth = kl_divergence(Categorical(p), Categorical(q))
-    return (p, q), {
-        CORRECT: truth,
-        "the sign: sum p log(q / p) is minus the KL, and never positive": -truth,
-        "0 * log(0) gave nan: use torch.xlogy, which is 0 there": truth * math.nan,
-        "the direction: you computed KL(q || p), infinite because some p are 0": [math.inf] * 4,
-        "weight each log ratio by p, and then sum": [-math.inf] * 4,  # by q, or not at all
-        "that is the cross-entropy H(p, q): subtract the entropy H(p)": truth + Categorical(p).entropy(),
-        "you averaged over the outcomes: the weights p are the average already, so sum": truth / 5,
+def lopsided(rng: Generator) -> Case:
+    """attempt() -> (p, q), three outcomes each, no 0, with KL(p || q) < 0.1 and KL(q || p) > 1 nats."""
+
+    def wanted(t: Tensor, p: int = 0, q: int = 1) -> bool:
+        return kl(t[p], t[q]) < 0.1 and kl(t[q], t[p]) > 1
+
+    return (), {
+        CORRECT: lambda t: tables(t) and t.shape == (2, 3) and (t > 0).all() and wanted(t),
+        "return two tables, p and q: three probabilities each, with sum 1": (
+            lambda t: not (tables(t) and t.shape == (2, 3))
+        ),
+        "a probability is 0, and its logarithm infinite: take a very small number": lambda t: (t == 0).any(),
+        "p and q are exchanged: return them in the other order": lambda t: wanted(t, 1, 0),
+        "KL(p || q) is too large: where p is large, q must be about as large": lambda t: kl(*t) >= 0.1,
+        "KL(q || p) is too small: let q give more of what p nearly never gives": lambda t: True,
     }
 
 
@@ -32,35 +32,17 @@ def gaussians_kl(rng: Generator) -> Case:
     p, q = Normal(mu_p, (0.5 * log_var_p).exp()), Normal(mu_q, (0.5 * log_var_q).exp())
     truth = kl_divergence(p, q)
     as_log_sigma = kl_divergence(Normal(mu_p, log_var_p.exp()), Normal(mu_q, log_var_q.exp()))
+    ratio_only = as_log_sigma + 0.5 * (log_var_p - log_var_q)  # the logarithms are right, the variances not
+    broken = ratio_only + 0.5 * (mu_p - mu_q) ** 2 * ((-2 * log_var_p).exp() - (-2 * log_var_q).exp())
     by_p = 0.5 * (mu_p - mu_q) ** 2 * (1 / p.variance - 1 / q.variance)
     return inputs, {
         CORRECT: truth,
         "the direction: you computed KL(q || p)": kl_divergence(q, p),
-        "you took log_var for log sigma: sigma is exp(log_var / 2)": as_log_sigma,
+        "you took log_var for log sigma: sigma is exp(log_var / 2)": AnyOf([as_log_sigma, ratio_only]),
+        "these are the two old mistakes: check each line against the formula": broken,
         "log_var_q - log_var_p belongs inside the half, once": truth + 0.5 * (log_var_q - log_var_p),
         "the - 1 is missing: the KL of equal Gaussians must be 0": truth + 0.5,
         "divide the squared distance by q's variance, not by p's": truth + by_p,
-    }
-
-
-def kl_from_samples(rng: Generator) -> Case:
-    """attempt(log_p (K,), log_q (K,)), at K samples of p -> (estimate of KL(p || q), its standard error)."""
-    log_p, log_q = 3 + normal(rng, 100), 2 * normal(rng, 100)
-    ratio = log_p - log_q
-    mean, root_k, weighted = ratio.mean(), 10, (log_p.exp() * ratio).mean()
-
-    def either(answer: Callable) -> AnyOf:
-        """The squares may be divided by K - 1 or by K: both are fine."""
-        return AnyOf(answer(ratio.std(correction=c)) for c in (1, 0))
-
-    return (log_p, log_q), {
-        CORRECT: either(lambda s: (mean, s / root_k)),
-        "the samples are from p already: do not weight by p": either(lambda s: (weighted, s / root_k)),
-        "the sign or the direction: it is the mean of log p - log q": either(lambda s: (-mean, s / root_k)),
-        "the standard error is the standard deviation divided by the root of K": either(lambda s: (mean, s)),
-        "divide the standard deviation by the root of K, not by K": either(lambda s: (mean, s / root_k**2)),
-        "that is the square of the standard error: take the root": either(lambda s: (mean, s**2 / 100)),
-        "the estimate is a mean over the samples, not a sum": either(lambda s: (ratio.sum(), s / root_k)),
     }
 
 
@@ -81,3 +63,12 @@ def best_gaussian(rng: Generator) -> Case:
         "subtract the mean before you square": (mu, (p @ x**2).sqrt()),
         "KL(p || q) wants a q that covers p: not only its peak": (x[p.argmax()], var.sqrt()),
     }
+
+
+def tables(value: Tensor) -> bool:
+    """Whether the rows are tables of probabilities."""
+    return value.dim() == 2 and bool((value >= 0).all() and ((value.sum(1) - 1).abs() < 1e-4).all())
+
+
+def kl(p: Tensor, q: Tensor) -> float:
+    return (p * (p / q).log()).sum().item()

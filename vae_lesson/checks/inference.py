@@ -1,23 +1,72 @@
 """Exercises of lessons 04, 05 and 07: posterior, marginal, importance sampling, ELBO, gradients."""
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
-from torch.distributions import Categorical, Normal, kl_divergence
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vae_lesson.checks.judge import CORRECT, AnyOf, Case
 from vae_lesson.checks.shared import far_down, normal, probabilities, uniform
 
+GRID = torch.linspace(-4, 4, 257, dtype=torch.float64)  # of the worm's z: 99.99 % of its prior; step 1/32
 
-def posterior(rng: Generator) -> Case:
-    """attempt(prior (S,), likelihood (B, S)) -> posterior probabilities p(z|x) (B, S)."""
-    prior, likelihood = probabilities(rng, 5), uniform(rng, 0.02, 0.3, 3, 5)
-    joint = prior * likelihood
-    return (prior, likelihood), {
-        CORRECT: Categorical(logits=joint.log()).probs,
-        "that is the joint p(z) p(x|z): divide by its sum over z": joint,
-        "the prior is missing: multiply the likelihood by it": likelihood / likelihood.sum(-1, keepdim=True),
-        "normalise over z (the last dimension), not over the images x": joint / joint.sum(0),
-        "normalise each image by itself: the sum over z, not over everything": joint / joint.sum(),
+
+def worm_log_px_given_z(white: int, z: Tensor) -> Tensor:
+    """log p(x|z) of lesson 04's worm, whose first `white` of 12 pixels are white.  z: (...)."""
+    pixels = torch.arange(12)
+    logits = 1.5 * (6 + 2.5 * z[..., None] - pixels - 0.5)
+    return F.logsigmoid(torch.where(pixels < white, logits, -logits)).sum(-1)
+
+
+def two_drawings(rng: Generator) -> Case:
+    """attempt(z, prior, first, second), all (N,) on a grid -> posterior density after both drawings (N,)."""
+    white = int(torch.randint(3, 9, (), generator=rng))
+    prior = Normal(0.0, 1.0).log_prob(GRID).exp()
+    first, second = (worm_log_px_given_z(count, GRID).exp() for count in (white, white + 1))
+    density = lambda values: values / (values.sum() / 32)  # noqa: E731
+    alone, other, joint = density(prior * first), density(prior * second), prior * first * second
+    return (GRID, prior, first, second), {
+        CORRECT: density(joint),
+        "that is the joint: divide it by its area over z": joint,
+        "these values add up to 1; asked is a density, whose area is 1": joint / joint.sum(),
+        "the prior is missing: multiply the likelihoods by it": density(first * second),
+        "a product of two posteriors has the prior twice": AnyOf([density(alone * other), alone * other]),
+        "that is the posterior after one drawing: multiply both likelihoods": AnyOf([alone, other]),
+        "both drawings are of one worm: multiply their likelihoods, take no average": AnyOf(
+            [(alone + other) / 2, density(prior * (first + second))]
+        ),
+    }
+
+
+def proposal(rng: Generator) -> Case:
+    """attempt(log_joint) -> (mean, sd) of a Gaussian q whose ESS is above 0.9 K; log_joint: z -> nats."""
+    white = int(torch.randint(3, 10, (), generator=rng))
+
+    def log_joint(z: Tensor) -> Tensor:
+        z = torch.as_tensor(z)
+        return Normal(0.0, 1.0).log_prob(z) + worm_log_px_given_z(white, z)
+
+    log_p = log_joint(GRID)
+    p = log_p.softmax(0)
+    mean = p @ GRID
+    var = p @ (GRID - mean) ** 2
+
+    def share(q: Tensor) -> Tensor:  # ESS / K = (E_q[w])^2 / E_q[w^2], both integrals as sums
+        log_q = -0.5 * ((GRID - q[0]) / q[1]) ** 2 - q[1].log() - 0.5 * math.log(2 * math.pi)
+        return (2 * log_p.logsumexp(0) - (2 * log_p - log_q).logsumexp(0)).exp() / 32
+
+    beside = lambda q: not abs(q[0] - mean) < 0.25 * var.sqrt()  # noqa: E731
+    return (log_joint,), {
+        "expected two numbers: the mean and the standard deviation of q": lambda q: q.shape != (2,),
+        CORRECT: lambda q: share(q) > 0.9,
+        "that is the prior, which does not look at x": torch.tensor([0.0, 1.0]),
+        "a standard deviation is above 0": lambda q: not q[1] > 0,
+        "the mean of q lies beside the posterior: too few samples count": beside,
+        "asked is the standard deviation, not the variance": lambda q: abs(q[1] / var - 1) < 0.1,
+        "q is too narrow: it rarely visits the outer parts of the posterior": lambda q: q[1] < var.sqrt(),
+        "q is too wide: too few samples land where the posterior is": lambda q: True,
     }
 
 
@@ -36,102 +85,159 @@ def log_marginal(rng: Generator) -> list[Case]:
     return [((log_pz, like), answers), far_down((log_pz, like - 2000), truth - 2000)]
 
 
-def effective_sample_size(rng: Generator) -> list[Case]:
-    """attempt(log_w (K,)) -> effective sample size, between 1 and K; the weights may be tiny."""
-    share = torch.softmax(0.7 * normal(rng, 50), 0)
-    log_w = (0.1 * share).log()  # the weights sum to 0.1: whoever takes them for shares is far off
-    truth = 1 / (share @ share)
-    answers = {
-        CORRECT: truth,
-        "upside down: it is the square of the sum over the sum of squares": 1 / truth,
-        "square the sum of the weights too: (sum w)^2 / sum w^2": AnyOf([truth / 0.1, truth / 0.1**2]),
-        "that is the share of all K; asked is the number (multiply by K)": truth / 50,
-        "square each weight before the sum, not after": 1.0,
-    }
-    far = (log_w - 2000).float().double()  # rounded as the student gets it
-    return [((log_w,), answers), far_down((far,), 1 / torch.softmax(far, 0).square().sum())]
-
-
-def log_mean_weight(w: Tensor) -> dict[str, object]:
-    """Log of the mean over K weights (K, B) of each image, and its slips."""
-    return {
-        CORRECT: w.mean(0).log(),
-        "the mean of the logs estimates the ELBO; asked is the log of the mean weight": w.log().mean(0),
-        "you left out - log K: a mean is the sum divided by K": w.sum(0).log(),
-        "average over the K samples (dimension 0), keep one value per image": w.mean(1).log(),
-        "the sign: return log p(x), not minus it": -w.mean(0).log(),
-    }
-
-
 def log_mean_exp(rng: Generator) -> list[Case]:
     """attempt(log_w (K, B)) -> log of the mean weight of each image (B,): importance-sampled log p(x)."""
     log_w = 3 * normal(rng, 50, 4) - 5
-    answers = log_mean_weight(log_w.exp())
-    return [((log_w,), answers), far_down((log_w - 2000,), answers[CORRECT] - 2000)]
-
-
-def importance_sampled_log_px(rng: Generator) -> list[Case]:
-    """attempt(log_px_given_z, log_pz, log_qz), each (K, B), z drawn from q -> estimate of log p(x) (B,)."""
-    like, prior, q = 2 * normal(rng, 3, 30, 4) - 3
-    answers = log_mean_weight((like + prior - q).exp()) | {
-        "divide by q(z): z was drawn from q, not from the prior": (like + prior).exp().mean(0).log(),
-        "the weight is p(x|z) p(z) / q(z): mind the prior, and the sign of log q": AnyOf(
-            log_w.exp().mean(0).log() for log_w in (like, like - q, like + prior + q)
-        ),
-    }
-    return [((like, prior, q), answers), far_down((like - 2000, prior, q), answers[CORRECT] - 2000)]
-
-
-def elbo_by_enumeration(rng: Generator) -> Case:
-    """attempt(q (S,), log_pz (S,), log_px_given_z (S,)) -> the ELBO in nats, by the sum over z."""
-    # Fixed up to 5 %: a slip could be right by luck in this one number.
-    table = torch.tensor([[6, 8, 5, 1, 1, 6], [3, 3, 2, 2, 7, 4], [-4, -9, -9, -7, -2, -4]])
-    q, prior, like = table * uniform(rng, 0.95, 1.05, 3, 6)
-    q, prior, p_x = q / q.sum(), prior / prior.sum(), prior / prior.sum() @ like.exp()
-    of_q, of_prior, of_posterior = (Categorical(p) for p in (q, prior, prior * like.exp() / p_x))
-    fit, price = q @ like, kl_divergence(of_q, of_prior)
-    return (q, prior.log(), like), {
-        CORRECT: fit - price,
-        "the KL is to the prior p(z), not to the posterior p(z|x)": fit - kl_divergence(of_q, of_posterior),
-        "the sign: the KL is a price, subtract it": fit + price,
-        "the direction: KL(q || p(z)), with q first": fit - kl_divergence(of_prior, of_q),
-        "you left out - log q(z): it is the mean of log p(x|z) + log p(z) - log q(z)": fit + q @ prior.log(),
-        "that is the first term alone: subtract KL(q || p(z))": fit,
-        "that is log p(x): the ELBO lies below it": p_x.log(),
-        "that is minus the ELBO: keep the sign": price - fit,
-        "the average is over q, not over the prior": prior @ (like + prior.log() - q.log()),
-    }
-
-
-def linear_gaussian_posterior(rng: Generator) -> Case:
-    """attempt(x, w, var_x) -> (mean, variance) of p(z|x), for z ~ N(0, 1), x | z ~ N(w z, var_x)."""
-    (x, w), var_x = uniform(rng, 1, 3, 2), uniform(rng, 0.3, 0.8)
-    z = torch.linspace(-8, 8, 8001, dtype=torch.float64)  # the truth: quadrature over z at this x
-    p = torch.softmax(Normal(0.0, 1.0).log_prob(z) + Normal(w * z, var_x.sqrt()).log_prob(x), 0)
-    mean, var = p @ z, torch.cov(z, aweights=p, correction=0)
-    return (x, w, var_x), {
-        CORRECT: (mean, var),
-        "the prior is missing: its precision 1 adds to w^2 / var_x": (x / w, var_x / w**2),
-        "the prior is missing in the mean: w x / var_x times the posterior variance": (x / w, var),
-        "asked is the variance, not its root": (mean, var.sqrt()),
-        "that is the precision; the variance is 1 over it": (mean, 1 / var),
-    }
-
-
-def score_function_gradient(rng: Generator) -> Case:
-    """attempt(f (K,), eps (K,), sigma, baseline) -> estimate of d/dmu E[f(z)] for z = mu + sigma eps."""
-    eps = normal(rng, 50)
-    eps = eps - eps.mean() + 0.5  # around 0 the baseline would hardly matter
-    f = 4 + 2 * eps + normal(rng, 50)
-    sigma, baseline = uniform(rng, 0.3, 0.5), uniform(rng, 0.5, 1.5)
-    mu = torch.zeros(50, dtype=torch.float64, requires_grad=True)
-    (score,) = torch.autograd.grad(Normal(mu, sigma).log_prob(sigma * eps).sum(), mu)  # of each sample
-    truth = ((f - baseline) * score).mean()
-    return (f, eps, sigma, baseline), {
+    w, truth = log_w.exp(), log_w.exp().mean(0).log()
+    answers = {
         CORRECT: truth,
-        "subtract the baseline from f": AnyOf([(f * score).mean(), ((f + baseline) * score).mean()]),
-        "divide by sigma: d log q / d mu = (z - mu) / sigma^2 = eps / sigma": truth * sigma,
-        "eps is (z - mu) / sigma already: divide by sigma once more, not by its square": truth / sigma,
-        "an estimate is a mean over the K samples, not a sum": truth * 50,
-        "the sign: d log q / d mu = + eps / sigma": -truth,
+        "the mean of the logs estimates the ELBO; asked is the log of the mean weight": log_w.mean(0),
+        "you left out - log K: a mean is the sum divided by K": w.sum(0).log(),
+        "average over the K samples (dimension 0), keep one value per image": w.mean(1).log(),
+        "the sign: return log p(x), not minus it": -truth,
     }
+    return [((log_w,), answers), far_down((log_w - 2000,), truth - 2000)]
+
+
+def raise_the_elbo(rng: Generator) -> Case:
+    """attempt(elbo) -> logits (4,) of a q, softmax(logits), whose ELBO is within 0.01 nats of the best.
+
+    elbo: logits (4,) -> the ELBO in nats, which can be differentiated.
+    """
+    log_joint = torch.tensor([0, -1, -2, -4]) * uniform(rng, 0.9, 1.1, 4) - 90
+    log_joint = log_joint[torch.randperm(4, generator=rng)]
+
+    def elbo(logits: Tensor) -> Tensor:
+        log_q = torch.log_softmax(torch.as_tensor(logits).to(log_joint), -1)
+        return (log_q.exp() * (log_joint - log_q)).sum(-1)
+
+    low = log_joint.logsumexp(0) - 0.01
+    return (elbo,), {
+        CORRECT: lambda v: v.shape == (4,) and elbo(v) > low,
+        "asked are four logits: shape (4,)": lambda v: v.shape != (4,),
+        "these are probabilities; asked are the logits": lambda v: (v >= 0).all() and elbo(v.log()) > low,
+        "this q is the one you began with: it gives each state the same": lambda v: v.std() < 1e-3,
+        "the ELBO fell: go up (an optimizer goes down: give it -elbo)": lambda v: elbo(v) < elbo(0 * v),
+        "the ELBO is more than 0.01 nats too low: take more steps, or larger ones": lambda v: True,
+    }
+
+
+def repaired_elbo(rng: Generator) -> Case:
+    """attempt(x (B,), mu (B,), log_sigma (B,), eps (B,), noise) -> one-sample ELBO of each x (B,), in nats.
+
+    z ~ N(0, 1) and x | z ~ N(z, noise^2); q = N(mu, sigma^2).
+    """
+    (mu, log_sigma, eps), noise = normal(rng, 3, 6), 0.7
+    q, narrow, prior = Normal(mu, log_sigma.exp()), Normal(mu, (log_sigma / 2).exp()), Normal(0.0, 1.0)
+    z, kl, wrong = mu + q.scale * eps, kl_divergence(q, prior), kl_divergence(narrow, prior)
+    x, half = z + 0.5 * normal(rng, 6), kl + log_sigma / 2
+    fit, other = (Normal(place, noise).log_prob(x) for place in (z, mu + narrow.scale * eps))
+    return (x, mu, log_sigma, eps, noise), {
+        CORRECT: AnyOf([fit - kl, fit + prior.log_prob(z) - q.log_prob(z)]),
+        "the line that was wrong is still wrong": fit - wrong,
+        "half repaired: sigma^2 is right in the KL, its logarithm is not": fit - half,
+        "half repaired: the logarithm is right in the KL, sigma^2 is not": fit - (wrong + kl - half),
+        "z was right: sigma = exp(log_sigma)": AnyOf([other - kl, other - wrong, other - half]),
+        "the sign: subtract the KL": fit + kl,
+        "the KL belongs to the ELBO: do not leave it out": fit,
+    }
+
+
+def bit_gradient(rng: Generator) -> Case:
+    """attempt(f (K,), z (K,), p) -> estimate of d/da E[f(z)]; a bit z is 1 with p = sigmoid(a)."""
+    ones = int(torch.randint(4, 8, (), generator=rng))  # of 20: exactly the share p, no luck
+    z = (torch.arange(20) < ones)[torch.randperm(20, generator=rng)].double()
+    p, (low, high) = ones / 20, uniform(rng, 1, 2, 2) * torch.tensor([1, 3])
+    a = torch.tensor(p, dtype=torch.float64).logit().requires_grad_()
+    (truth,) = torch.autograd.grad(a.sigmoid() * high + (1 - a.sigmoid()) * low, a)
+    f, log_q = low + (high - low) * z, Bernoulli(p).log_prob(z)
+    return (f, z, p), {
+        CORRECT: AnyOf([truth, truth * 20 / 19]),  # a baseline may be the mean of the other samples
+        "that is the slope in p; in the logit a it is p (1 - p) times as large": truth / (p * (1 - p)),
+        "an estimate is a mean over the K samples, not a sum": truth * 20,
+        "the sign: d log q / da = z - p": -truth,
+        "multiply f by the derivative of log q, not by log q itself": (f * log_q).mean(),
+        "the score of a 0 is -p, not 0": AnyOf([(f * z).mean(), (1 - p) * (f * z).mean()]),
+    }
+
+
+def best_baseline(rng: Generator) -> Case:
+    """attempt(f (K,), eps (K,)) -> the number b for which (f - b) * eps has the smallest variance."""
+    eps = normal(rng, 4000)
+    f = uniform(rng, 4, 6) + uniform(rng, 0.5, 1.5) * eps + 2 * eps**2
+    least = torch.cov(torch.stack([f * eps, eps]))  # the variance is a parabola in b
+    least = least[0, 0] - least[0, 1] ** 2 / least[1, 1]
+    return (f, eps), {
+        "asked is one number, the baseline b": lambda v: v.shape != (),
+        CORRECT: lambda v: ((f - v) * eps).var() < 1.01 * least,
+        "the mean of f is good, but not best: see where eps is large": lambda v: (v - f.mean()).abs() < 0.05,
+        "(f - b) * eps varies more than it must: where is the slope of its variance in b 0?": lambda v: True,
+    }
+
+
+def hard_for_slopes(rng: Generator) -> Case:
+    """attempt(z (N,)) -> f(z) (N,), smooth, in [-1, 1], with noisy slopes; z is from N(0, 1)."""
+    z = torch.linspace(-4, 4, 80_001, dtype=torch.float64)  # the same for all: rng is not needed
+    share = torch.softmax(-(z**2) / 2, 0)
+
+    def variance(g: Tensor) -> Tensor:
+        return share @ (g - share @ g) ** 2
+
+    return (z,), {
+        "f gives one number for each z: shape (80001,)": lambda f: f.shape != z.shape,
+        "f must stay between -1 and 1": lambda f: not (f.abs() <= 1 + 1e-6).all(),
+        "f must be smooth: here it jumps between two neighbours": lambda f: f.diff().abs().max() > 0.05,
+        CORRECT: lambda f: variance(torch.gradient(f, spacing=1e-4)[0]) > 10 * variance(f * z),
+        "not ten times: the slopes of f must be steep, though its values stay small": lambda f: True,
+    }
+
+
+def two_sample_bound(rng: Generator) -> Case:
+    """attempt(q (S,), log_w (S,)) -> the bound L_2 in nats, exactly, by a sum over all pairs of states."""
+    # Fixed up to 5 %: a slip could be right by luck in this one number.
+    q, log_w = torch.tensor([[4, 1, 5, 6, 1, 2], [2, 3, 1, -3, 5, -2]]) * uniform(rng, 0.95, 1.05, 2, 6)
+    q = q / q.sum()
+    w, state = log_w.exp(), torch.cartesian_prod(torch.arange(6), torch.arange(6)).T
+    truth = q[state].prod(0) @ w[state].mean(0).log()
+    return (q, log_w), {
+        CORRECT: truth,
+        "the mean of two weights: subtract log 2": truth + math.log(2),
+        "that is the ELBO: the mean goes inside the logarithm": q @ log_w,
+        "that is log p(x): the logarithm goes inside the mean over pairs": (q @ w).log(),
+        "weight each pair by q of the one times q of the other": w[state].mean(0).log().mean(),
+    }
+
+
+def loose_then_tight(rng: Generator) -> Case:
+    """attempt(mean, sd), of a Gaussian posterior -> (mu, sigma) of q: L_1 2 nats too low, L_20 not 0.1."""
+    mean, sd = uniform(rng, -2, 2), uniform(rng, 0.3, 0.9)
+    p, eps = Normal(mean, sd), normal(torch.Generator().manual_seed(0), 20, 4000)
+
+    def gap_of_20(v: Tensor) -> Tensor:
+        z = v[0] + v[1] * eps
+        return math.log(20) - (p.log_prob(z) - Normal(*v).log_prob(z)).logsumexp(0).mean()
+
+    return (mean, sd), {
+        "asked are two numbers: mu and sigma": lambda v: v.shape != (2,),
+        "sigma must be positive": lambda v: not (v[1] > 0 and v.isfinite().all()),
+        "the ELBO is too good: its gap must be above 2 nats": lambda v: kl_divergence(Normal(*v), p) <= 2,
+        CORRECT: lambda v: gap_of_20(v) < 0.1,
+        "too narrow: 20 samples still miss most of the posterior": lambda v: v[1] < 0.9 * sd,
+        "beside the posterior, or much too wide: too few of 20 samples meet it": lambda v: True,
+    }
+
+
+def sample_weights(rng: Generator) -> list[Case]:
+    """attempt(log_w (K, B)) -> how much each sample counts in the gradient of the bound L_K (K, B)."""
+    log_w = 2 * normal(rng, 5, 3) - 3
+    (truth,) = torch.autograd.grad(log_w.requires_grad_().exp().mean(0).log().sum(), log_w)
+    log_w = log_w.detach()
+    answers = {
+        CORRECT: truth,
+        "over the K samples (dimension 0): each picture has its own": torch.softmax(log_w, 1),
+        "the derivative of a logarithm divides the weights by their sum": log_w.exp(),
+        "divide by the sum of the weights, not by their mean": truth * 5,
+        "all alike: that is the gradient of the average of K ELBOs": torch.full_like(log_w, 1 / 5),
+    }
+    far = (log_w - 200).float().double()  # rounded as the student gets it
+    return [((log_w,), answers), far_down((far,), torch.softmax(far, 0))]

@@ -58,17 +58,32 @@ def gaussian_kl(rng: Generator) -> Case:
 
 
 def vae_elbo(rng: Generator) -> Case:
-    """attempt(x (B, D), logits (B, D), mu (B, L), log_var (B, L)) -> ELBO of each image in nats (B,)."""
-    x, (mu, log_var) = pictures(rng, 4, ONE_IN_FIVE), normal(rng, 2, 4, 6)
-    logits = (2 * x - 1) * uniform(rng, 3, 6, 4, 784)  # good ones: the KL must not drown in the other term
-    fit = Bernoulli(logits=logits).log_prob(x).sum(-1)
-    kls = kl_terms(mu, log_var)
-    kl = kls[CORRECT]
-    return (x, logits, mu, log_var), {verdict: fit - term for verdict, term in kls.items()} | {
-        "did you average over pixels? That is a silent beta of 784": fit / 784 - kl,
-        "the sign: subtract the KL": fit + kl,
-        "that is -ELBO, the loss: asked is the ELBO": kl - fit,
-        "the KL is missing": fit,
+    """attempt(x (B, D), mu (B, L), log_var (B, L), eps (B, L), decode) -> one-sample ELBO (B,), in nats.
+
+    decode: z (..., L) -> logits (..., D).
+    """
+    mu, log_var, eps = normal(rng, 3, 4, 6)
+    side = 2 * pictures(rng, 1, ONE_IN_FIVE)[0] - 1
+    b, W = side * uniform(rng, 3, 6, 784), 0.5 * normal(rng, 6, 784)  # good: the KL must not drown
+    x = pictures(rng, 4, b.sigmoid())
+
+    def decode(z: Tensor) -> Tensor:
+        z = torch.as_tensor(z)
+        return z @ W.to(z) + b.to(z)
+
+    def fit(sigma: Tensor) -> Tensor:
+        return Bernoulli(logits=decode(mu + sigma * eps)).log_prob(x).sum(-1)
+
+    sigma, kls = (0.5 * log_var).exp(), kl_terms(mu, log_var)
+    right, kl = fit(sigma), kls[CORRECT]
+    return (x, mu, log_var, eps, decode), {verdict: right - term for verdict, term in kls.items()} | {
+        "z: sigma is the root of exp(log_var)": fit(log_var.exp()) - kl,
+        "z: sigma is exp(log_var / 2), not log_var": AnyOf([fit(log_var) - kl, fit(0.5 * log_var) - kl]),
+        "decode a sample z, not its mean mu": fit(0 * sigma) - kl,
+        "did you average over pixels? That is a silent beta of 784": right / 784 - kl,
+        "the sign: subtract the KL": right + kl,
+        "that is -ELBO, the loss: asked is the ELBO": kl - right,
+        "the KL is missing": right,
     }
 
 

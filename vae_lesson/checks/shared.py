@@ -1,4 +1,6 @@
-"""What exercises share: inputs to draw, and the trial of underflow."""
+"""What exercises share: inputs to draw, verdicts by property, and the trial of underflow."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
@@ -24,6 +26,11 @@ def probabilities(rng: Generator, *shape: int, zeros: int = 0) -> Tensor:
 def pictures(rng: Generator, count: int, white: Tensor) -> Tensor:
     """(count, D) pixels, 0 or 1; white (D,): the probability of 1."""
     return torch.bernoulli(white.expand(count, -1), generator=rng)
+
+
+def unless(slips: dict[str, Callable]) -> dict:
+    """The verdicts on answers of which many are right: a hint for the first test that fits, else CORRECT."""
+    return {CORRECT: lambda value: not any(test(value) for test in slips.values())} | slips
 
 
 def far_down(inputs: tuple, truth: Tensor) -> Case:

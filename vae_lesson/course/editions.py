@@ -40,7 +40,7 @@ def colab(out: str | Path) -> Path:
     out: a new .zip file; it appears whole or not at all.  Returns it.
     Raises ValueError for another kind of name or outside the course's folder, FileExistsError, OSError.
     """
-    out, notebooks = Path(out), sorted((ROOT / "notebooks").glob("*.ipynb"))
+    out, notebooks = Path(out), sorted((ROOT / "notebooks").rglob("[!.]*.ipynb"))
     if out.suffix.lower() != ".zip":
         raise ValueError(f"an edition is a .zip file; got {out}: name it {out.with_suffix('.zip').name}")
     if out.exists():

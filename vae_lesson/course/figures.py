@@ -27,7 +27,7 @@ def make(folder: str | Path) -> list[Path]:
         mu, _ = scoring.encode_in_chunks(model, x[:3000])
         new = model.sample(60, generator=torch.Generator().manual_seed(0))
         figures |= {
-            f"{name}_loss": plots.loss_curve(history, f"{name}: the ELBO rises, epoch by epoch"),
+            f"{name}_loss": plots.loss_curve(history, f"{name}: training, epoch by epoch"),
             f"{name}_samples": plots.digits(new, f"{name}: digits decoded from random z", columns=12),
             f"{name}_latent_pca": plots.latent_pca(
                 mu, test.labels[:3000], f"{name}: latent means of test digits"

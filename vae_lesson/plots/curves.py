@@ -37,11 +37,19 @@ def loss_curve(history, title: str) -> Figure:
     return figure
 
 
-def lines(x, curves: dict, title: str, *, xlabel: str, ylabel: str, size: tuple = (6, 3.2)) -> Figure:
-    """Curves over one axis, told apart by dashes as well as by colour.  curves: name -> values like x."""
+def lines(
+    x, curves: dict, title: str, *, xlabel: str, ylabel: str, size: tuple = (6, 3.2), filled: bool = False
+) -> Figure:
+    """Curves over one axis, told apart by dashes as well as by colour.  curves: name -> values like x.
+
+    filled: the areas below them are coloured and hatched.
+    """
     axis = panel(title, size, xlabel=xlabel, ylabel=ylabel)
     for i, (name, values) in enumerate(curves.items()):
         axis.plot(numbers(x), numbers(values), linestyle=DASHES[i % 4], linewidth=2, label=name)
+        if filled:
+            style = {"color": COLORS[i], "hatch": HATCHES[i % 4], "edgecolor": "white", "alpha": 0.35}
+            axis.fill_between(numbers(x), numbers(values), **style)
     if len(curves) > 1:
         axis.legend(frameon=False)
     return axis.figure
@@ -78,14 +86,23 @@ def scale(values: dict, title: str, *, xlabel: str, size: tuple = (8, 3)) -> Fig
     return axis.figure
 
 
-def named_curve(x, y, names, title: str, *, xlabel: str, ylabel: str, size: tuple = (6, 4)) -> Figure:
-    """A curve through points that carry their names.  x, y: numbers; names: a text for each point."""
+def named_curve(
+    x, y, names, title: str, *, xlabel: str, ylabel: str, size: tuple = (6, 4), sums=()
+) -> Figure:
+    """A curve through points that carry their names.  x, y: numbers; names: a text for each point.
+
+    sums: for each of these numbers a dashed line where x + y has this sum.
+    """
     axis = panel(title, size, xlabel=xlabel, ylabel=ylabel)
     x, y = numbers(x), numbers(y)
     axis.plot(x, y, "o-")
     for u, v, name in zip(x, y, names, strict=True):
         axis.annotate(str(name), (u, v), xytext=(6, 5), textcoords="offset points")
     axis.margins(0.12)
+    axis.autoscale_view()
+    axis.autoscale(False)
+    for total in sums:
+        axis.axline((0, total), slope=-1, color="grey", linestyle="--", linewidth=1, zorder=0)
     return axis.figure
 
 

@@ -50,7 +50,7 @@ def digits(images: Tensor, title: str, *, columns: int = 10) -> Figure:
 def rows_of_digits(rows: dict[str, Tensor], title: str) -> Figure:
     """One row of images for each name, aligned in columns.  rows: name -> (N, 1, 28, 28), in [0, 1]."""
     count = len(next(iter(rows.values())))
-    axis = panel(title, (count * 0.7 + 1.8, len(rows) * 0.7 + 0.4), xticks=[])
+    axis = panel(title, (max(count * 0.7 + 1.8, 5), len(rows) * 0.7 + 0.5), xticks=[])
     tiles = torch.cat([tile(images, count) for images in rows.values()])
     axis.imshow(numbers(tiles), **GREY)
     axis.set_yticks([28 * i + 14 for i in range(len(rows))], rows)

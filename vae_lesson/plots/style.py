@@ -38,7 +38,7 @@ def use_style() -> None:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure, and below it in words what it shows, for those who can't see it.
+    """Display a figure, and below it its title and in words what it shows, for those who can't see it.
 
     The words are printed since JupyterLab drops the alt text of an output; they are the alt text too.
     """
@@ -46,9 +46,11 @@ def show(figure: Figure, alt: str) -> None:
 
     png = io.BytesIO()
     figure.savefig(png, format="png")
-    content = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
-    display(content, metadata={"image/png": {"alt": alt}}, raw=True)
-    print(textwrap.fill(f"In words: {alt}", 100))
+    title = figure.get_suptitle() or figure.axes[0].get_title("left")
+    words = f"{title.replace(chr(10), ' ')}. In words: {alt}"
+    content = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": words}
+    display(content, metadata={"image/png": {"alt": words}}, raw=True)
+    print(textwrap.fill(words, 100))
 
 
 def panel(title: str, size: tuple, **settings) -> Axes:

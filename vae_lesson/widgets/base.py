@@ -1,5 +1,6 @@
 """The one pattern of all widgets: a picture and a sentence that follow the handles."""
 
+import base64
 import io
 from collections.abc import Callable
 
@@ -57,6 +58,27 @@ class Board(ipywidgets.VBox):
     def show(self, picture, text: str) -> None:
         """A new picture, as `to_png` takes it, and the sentence that says what it shows."""
         self.image.value, self.sentence.value = to_png(picture), text
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The widget, and its first picture for pages that show no widgets: a code host, a print."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle and self.image.value:
+            bundle["image/png"] = base64.b64encode(self.still()).decode()
+            return bundle, {"image/png": {"alt": self.text}}
+        return bundle
+
+    def still(self) -> bytes:
+        """The picture as PNG, in the width that it has on the screen."""
+        from PIL import Image
+
+        picture, file = Image.open(io.BytesIO(self.image.value)), io.BytesIO()
+        width = int(self.image.width)
+        if picture.width < width:
+            picture = picture.resize(
+                (width, picture.height * width // picture.width), Image.Resampling.NEAREST
+            )
+        picture.quantize(32).save(file, "PNG", optimize=True)
+        return file.getvalue()
 
     def __repr__(self) -> str:
         return f"[{', '.join(self.sliders) if type(self) is Board else type(self).__name__}] {self.text}"
