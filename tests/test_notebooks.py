@@ -62,6 +62,14 @@ def test_the_first_half_of_the_path_takes_as_long_as_it_says():
 
 
 @each
+def test_new_words_reach_the_glossary_and_training_counts(name):
+    glossary = (FOLDER / "glossary.md").read_text(encoding="utf-8")
+    words = STAMP["tables"](NOTEBOOKS[name], "New words")
+    assert len(words) >= 2 and all(f"| {word} | {meaning} |" in glossary for word, meaning in words)
+    assert bool(STAMP["minutes"](NOTEBOOKS[name])["training"]) == (name[:2] in ("06", "07"))
+
+
+@each
 def test_cells_are_short(name):
     written = [cell for cell in cells(name, "code") if "setup" not in cell.metadata.get("tags", [])]
     lengths = [len(cell.source.splitlines()) for cell in written]
