@@ -86,6 +86,14 @@ def test_none_is_lost(name, kind):
 
 
 @each
+def test_pictures_in_the_text_travel_with_the_notebook(name):
+    """JupyterLab opens the folder notebooks, Colab a single file: neither finds a picture beside them."""
+    for cell in cells(name, "markdown"):
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", cell.source):
+            assert target.removeprefix("attachment:") in cell.get("attachments", {}), target
+
+
+@each
 def test_one_title_then_badge_then_setup(name):
     text = "\n".join(cell.source for cell in cells(name, "markdown"))
     outside_code = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
