@@ -90,7 +90,8 @@ def test_pictures_in_the_text_travel_with_the_notebook(name):
     """JupyterLab opens the folder notebooks, Colab a single file: neither finds a picture beside them."""
     for cell in cells(name, "markdown"):
         for target in re.findall(r"!\[[^\]]*\]\(([^)]*)\)", cell.source):
-            assert target.removeprefix("attachment:") in cell.get("attachments", {}), target
+            here = target.removeprefix("attachment:") in cell.get("attachments", {})
+            assert here or target.startswith("https://"), target  # as a badge
 
 
 @each
