@@ -61,8 +61,13 @@ def test_readme_gives_the_two_commands_alone_on_their_lines():
 
 def test_readme_pictures_exist_and_are_described():
     pictures = re.findall(r"!\[([^\]]*)\]\((figures/[^)]+)\)", README)
-    assert {path for _, path in pictures} == {f"figures/{p.name}" for p in (ROOT / "figures").iterdir()}
+    moving = re.findall(r'<img src="(figures/[^"]+)" alt="([^"]*)">', README)
+    pictures += [(alt, path) for path, alt in moving]
+    stills = re.findall(r'prefers-reduced-motion: reduce\)" srcset="(figures/[^"]+)">', README)
+    shown = {path for _, path in pictures} | set(stills)
+    assert shown == {f"figures/{p.name}" for p in (ROOT / "figures").iterdir()}
     assert all(len(alt) > 40 for alt, _ in pictures)
+    assert len(moving) == len(stills) == 1 and moving[0][0].endswith(".gif")
 
 
 def test_readme_links_lead_somewhere():

@@ -3,7 +3,6 @@
 "drawn": the event's handlers, at whose end digit and sentence are set.  "frame": what the next frame then
 takes to show them.  "seen": from the event to that frame's end, most of it the wait for the screen's beat.
 The page makes the events itself: a driver outside would compete for the cores.  The tests press real keys.
-It also takes the picture of the page for README.
 Run: python tests/benchmarks/page.py
 """
 
@@ -14,7 +13,6 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -23,7 +21,6 @@ import test_browser
 from vae_lesson.course import page
 
 MOVES, LOADS = 200, 5
-PICTURE = Path(__file__).parents[2] / "figures" / "page.png"
 FRAMES = """
     const ask = window.requestAnimationFrame.bind(window), {port1, port2} = new MessageChannel();
     window.frames_ms = [];
@@ -90,10 +87,4 @@ if __name__ == "__main__":
             print(f"decoding {median(scripts):.1f} {max(scripts):.1f}", end=", ")
             print(f"with painting {median(frames):.1f} {max(frames):.1f}")
             tab.close()
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})  # the picture in README
-        tab.goto(file.as_uri())
-        tab.evaluate("vaeLesson.tilesDrawn")
-        tab.locator(".vae-lesson-pad").press("Shift+ArrowDown")
-        tab.screenshot(path=PICTURE)
-        Image.open(PICTURE).convert("RGB").quantize(128).save(PICTURE, optimize=True)  # half the size
         browser.close()

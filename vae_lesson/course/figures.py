@@ -18,7 +18,7 @@ def make(folder: str | Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     test = data.load_dataset("mnist")[1]
     x = data.binarize(test.images, "static")
-    figures = {"rate_distortion": rate_distortion(x), "manifold": manifold()}
+    figures = {"rate_distortion": rate_distortion(x)}
     for name in ("feedforward", "cnn"):
         model, history = (
             checkpoints.pretrained(name),
@@ -50,11 +50,3 @@ def rate_distortion(x: torch.Tensor) -> Figure:
         [f"β = {beta}" for beta in recipes.BETAS], "Rate and distortion of seven small VAEs",
         xlabel="rate: KL, nats per image", ylabel="distortion: -log p(x|z), nats per image",
     )  # fmt: skip
-
-
-@torch.inference_mode()
-def manifold() -> Figure:
-    """What the shipped model with two latents draws over the plane."""
-    model = checkpoints.pretrained("feedforward-2d")
-    images = model.pixels(model.decode(plots.plane(20, reach=2.5)))
-    return plots.manifold(images, 2.5, "What the decoder draws at each point of a 2-D latent plane")
