@@ -9,7 +9,7 @@ import torch
 
 from vae_lesson import __main__ as cli
 from vae_lesson import checkpoints, data, recipes, scoring
-from vae_lesson.course import commands
+from vae_lesson.course import commands, doctor
 from vae_lesson.models import FeedforwardVAE
 
 
@@ -178,7 +178,7 @@ def test_figures_are_rebuilt_from_the_shipped_weights(tmp_path, monkeypatch):
 def test_doctor_finds_everything_in_order():
     result = subprocess.run([sys.executable, "-m", "vae_lesson", "doctor"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("ok  ") == 5 and "Everything works." in result.stdout
+    assert result.stdout.count("ok  ") == 6 and "Everything works." in result.stdout
     assert result.stderr == ""
 
 
@@ -186,8 +186,10 @@ def test_doctor_names_what_is_broken(monkeypatch, capsys, tmp_path):
     damaged = tmp_path / "mnist.npz"
     damaged.write_bytes(b"")
     monkeypatch.setattr(data, "MNIST_FILE", damaged)
+    monkeypatch.setattr(doctor, "LESSON_GB", 1e6)
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
+    assert "PROBLEM  memory:" in shown and "a lesson needs 1000000.0" in shown
     assert "PROBLEM  data:" in shown and "is damaged" in shown and "ok       weights" in shown
     assert "Run the first command of README.md again" in shown
 

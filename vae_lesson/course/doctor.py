@@ -1,16 +1,17 @@
-"""The check of an installation, in words: versions, device, data, weights, widgets."""
+"""The check of an installation, in words: versions, device, memory, data, weights, widgets."""
 
 import sys
 from importlib.metadata import version
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "anywidget", "tqdm", "safetensors")
+LESSON_GB = 1.0  # the most that a lesson's kernel holds: tests/benchmarks/memory.py
 MNIST = [(60_000, 33.32), (10_000, 33.79)]  # images and their mean grey
 
 
 def examine() -> int:
     """Print one line a check, and for each problem what it is.  Returns the exit status: 0 or 1."""
     problems = 0
-    for check in (versions, device, data, weights, widgets):
+    for check in (versions, device, memory, data, weights, widgets):
         try:
             print(f"ok       {check.__name__}: {check()}")
         except Exception as error:  # whatever is broken, the list goes on
@@ -38,6 +39,15 @@ def device() -> str:
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if kind == "cuda" else f"{torch.get_num_threads()} CPU thread(s)"
     return f"{name}, bfloat16 {'in' if has_bf16(torch.device(kind)) else 'not in'} hardware"
+
+
+def memory() -> str:
+    import psutil  # comes with ipykernel
+
+    free = psutil.virtual_memory().available / 1e9
+    if free < LESSON_GB:
+        raise MemoryError(f"{free:.1f} GB free, a lesson needs {LESSON_GB}: close other programs and kernels")
+    return f"{free:.1f} GB free, a lesson needs {LESSON_GB} or less"
 
 
 def data() -> str:
