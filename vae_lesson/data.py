@@ -85,7 +85,7 @@ def binarize(
     check_images(images)
     grey = images.reshape(-1, 1, 28, 28).float()
     if images.dtype == torch.uint8:
-        grey = grey / 255
+        grey /= 255  # in place: float() has made a copy
     if how == "none":
         return grey
     if how == "threshold":
