@@ -85,7 +85,7 @@ def binarize(
     check_images(images)
     grey = images.reshape(-1, 1, 28, 28).float()
     if images.dtype == torch.uint8:
-        grey = grey / 255
+        grey /= 255  # in place: float() has made a copy
     if how == "none":
         return grey
     if how == "threshold":
@@ -94,7 +94,7 @@ def binarize(
         noise = _noise_of_each_image(grey, seed)
     else:
         noise = torch.rand(grey.shape, generator=generator, device=grey.device)
-    return (noise < grey).float()  # noise is in [0, 1): 0 stays black, 1 stays white
+    return torch.lt(noise, grey, out=noise)  # noise is in [0, 1): 0 stays black, 1 stays white
 
 
 def check_images(images: Tensor) -> None:

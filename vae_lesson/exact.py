@@ -27,7 +27,7 @@ class BinaryLatents:
     def log_px_given_z(self, x: Tensor) -> Tensor:
         """log p(x|z) of every image under every state, in nats.  x: (B, D) in {0, 1}.  Returns (B, S)."""
         logits = self.states @ self.W + self.b  # (S, D)
-        return x.to(logits) @ logits.T - F.softplus(logits).sum(-1)  # one product, not a (B, S, D) tensor
+        return torch.addmm(-F.softplus(logits).sum(-1), x.to(logits), logits.T)  # never a (B, S, D) tensor
 
     def log_px(self, x: Tensor) -> Tensor:
         """Exact log p(x) = log sum_z p(z) p(x|z), in nats.  x: (B, D).  Returns (B,)."""

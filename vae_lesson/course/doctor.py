@@ -53,7 +53,7 @@ def memory() -> str:
 def data() -> str:
     from vae_lesson.data import load_dataset
 
-    found = [(len(part), round(part.images.float().mean().item(), 2)) for part in load_dataset("mnist")]
+    found = [(len(part), round(part.images.numpy().mean().item(), 2)) for part in load_dataset("mnist")]
     if found != MNIST:
         raise ValueError(f"MNIST must have these numbers of images and mean greys: {MNIST}; got {found}")
     return "MNIST, 60,000 + 10,000 images"
