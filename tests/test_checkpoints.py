@@ -30,10 +30,12 @@ def saved(tmp_path):
         lambda: FeedforwardVAE(2, hidden=8, blocks=1),
         lambda: FeedforwardVAE(3, hidden=8, likelihood="gaussian"),
         lambda: ConvVAE(5, channels=8),
+        lambda: ConvVAE(5, channels=8, side=20),
     ],
 )
 def test_round_trip_is_exact(make, tmp_path, digits):
     model = make().eval()
+    digits = digits[..., : model.side, : model.side]
     checkpoints.save(model, tmp_path / "deep" / "m.safetensors")
     again = checkpoints.load(tmp_path / "deep" / "m.safetensors")
     assert type(again) is type(model) and not again.training
@@ -55,7 +57,7 @@ def test_notes_come_back(saved):
     assert notes["scores"] == {"negative_elbo": 99.5}
     assert notes["architecture"] == [
         "FeedforwardVAE",
-        {"latent_dim": 2, "hidden": 8, "blocks": 2, "likelihood": "bernoulli"},
+        {"latent_dim": 2, "hidden": 8, "blocks": 2, "side": 28, "likelihood": "bernoulli"},
     ]
 
 

@@ -149,6 +149,22 @@ def vae_slip(x, mu, log_var, eps, decode, z=None, kl=None, sign=1):
     return fit(x, decode(z)) - sign * (kl_of(mu, log_var) if kl is None else kl)
 
 
+def shares_of(grey, more):
+    counts = torch.bincount(grey.long(), minlength=256) + more
+    return counts / counts.sum()
+
+
+def safe_log_mass(x, m, s):
+    low, high = F.logsigmoid((x + 0.5 - m) / s), F.logsigmoid((m - x + 0.5) / s)
+    inside = low + high + (-(-1 / s).expm1()).log()
+    return torch.where(x == 0, low, torch.where(x == 255, high, inside))
+
+
+def plain_log_mass(x, m, s, half=0.5, eps=0.0, ends=(0, 255)):
+    above, below = torch.sigmoid((x + half - m) / s), torch.sigmoid((x - 1 + half - m) / s)
+    return (torch.where(x == ends[1], 1, above) - torch.where(x == ends[0], 0, below) + eps).log()
+
+
 RIGHT = {
     "rows_shifted": lambda x, shift: (x.T - shift).T,
     "mean_picture": lambda images: images.sum(0) / len(images),
@@ -190,6 +206,9 @@ RIGHT = {
     "log_px_given_z": fit,
     "gaussian_kl": kl_of,
     "active_units": lambda mu: ((mu - mu.mean(0)) ** 2).mean(0) > 0.01,
+    "count_grey": lambda grey: shares_of(grey, 1),
+    "hidden_variance": lambda weight, pixels, beta: torch.tensor(beta / weight * pixels / 2),
+    "log_mass": lambda x, m, s: safe_log_mass(x, m, s),
     "free_bits": lambda kl, free: torch.where(kl > free, kl, torch.tensor(free).to(kl)).sum(),
     "conv_size": lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1,
     "conv_parameters": lambda c_in, c_out, kernel: c_out * (c_in * kernel * kernel + 1),
@@ -268,6 +287,30 @@ def at(answers, choice):
 
 # As students write them: near misses, slips that no hint knows or that give nan, and hints easily exchanged.
 WRONG = [
+    ("count_grey", lambda grey: shares_of(grey, 0), "infinitely many bits"),
+    ("count_grey", lambda grey: shares_of(grey, 1e-9), "0.7 bits more"),
+    ("count_grey", lambda grey: torch.full((256,), 1 / 256), "0.7 bits more"),
+    ("count_grey", lambda grey: torch.bincount(grey.long(), minlength=256) + 1, "with sum 1"),
+    ("count_grey", lambda grey: grey.long().unique(return_counts=True)[1] / 2000, "expected 256"),
+    ("count_grey", lambda grey: shares_of(grey, 1).log2(), "with sum 1"),
+    ("count_grey", lambda grey: shares_of(grey, 1).flip(0), "0.7 bits more"),
+    ("hidden_variance", lambda weight, pixels, beta: beta * pixels / weight, "the factor 1/2"),
+    ("hidden_variance", lambda weight, pixels, beta: beta / (2 * weight), "divided by the number of pixels"),
+    ("hidden_variance", lambda weight, pixels, beta: pixels / (2 * weight), "divide the whole loss"),
+    ("hidden_variance", lambda weight, pixels, beta: 2 * weight / beta / pixels, "turn it over"),
+    ("hidden_variance", lambda weight, pixels, beta: (beta * pixels / 2 / weight) ** 0.5, "not sigma^2"),
+    ("hidden_variance", lambda weight, pixels, beta: beta * pixels * weight / 2, ""),
+    (
+        "log_mass",
+        lambda x, m, s: (((x + 0.5 - m) / s).sigmoid() - ((x - 0.5 - m) / s).sigmoid()).log(),
+        "edge",
+    ),
+    ("log_mass", plain_log_mass, "use logsigmoid"),
+    ("log_mass", lambda x, m, s: plain_log_mass(x.double(), m, s), "use logsigmoid"),
+    ("log_mass", lambda x, m, s: plain_log_mass(x, m, s, eps=1e-12), ""),
+    ("log_mass", lambda x, m, s: plain_log_mass(x, m, s, half=1.0), ""),
+    ("log_mass", lambda x, m, s: F.logsigmoid((x - m) / s) + F.logsigmoid((m - x) / s) - s.log(), ""),
+    ("log_mass", lambda x, m, s: safe_log_mass(x, m, s).sum(), "8 values are asked"),
     ("rows_shifted", lambda x, shift: x - shift, "from each column"),
     ("rows_shifted", lambda x, shift: x + shift[:, None], "don't add"),
     ("rows_shifted", lambda x, shift: (x - shift).T, ""),

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision import datasets
 
 from vae_lesson import data
@@ -128,7 +130,8 @@ def test_float_images_are_treated_as_their_bytes(mnist):
         ),
         (torch.full((2, 28, 28), float("nan")), "from nan to nan: remove or repair"),
         (torch.full((2, 28, 28), float("inf")), "from inf to inf: remove or repair"),
-        (torch.zeros(2, 32, 32), r"shape \(N, 28, 28\) or \(N, 1, 28, 28\); got \(2, 32, 32\)"),
+        (torch.zeros(2, 32, 28), r"squares, as \(N, 28, 28\) or \(N, 1, 28, 28\); got \(2, 32, 28\)"),
+        (torch.zeros(2, 3, 28, 28), r"got \(2, 3, 28, 28\)"),
         (torch.zeros(28, 28), r"got \(28, 28\)"),
         (
             torch.zeros(2, 28, 28, dtype=torch.int64),
@@ -139,6 +142,68 @@ def test_float_images_are_treated_as_their_bytes(mnist):
 def test_bad_images_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         data.binarize(images)
+
+
+@pytest.mark.parametrize("how", data.BINARIZATIONS)
+def test_squares_of_any_side_are_taken(how):
+    images = torch.randint(256, (3, 20, 20), dtype=torch.uint8)
+    assert data.binarize(images, how).shape == (3, 1, 20, 20)
+
+
+# Your own pictures
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes and a picture outside of them; names sort as given here."""
+    stripes = np.zeros((40, 90), np.uint8)
+    stripes[:, 25:65] = 200  # the middle square
+    wheel = Image.new("RGBA", (50, 50), (0, 0, 0, 0))  # black, and transparent
+    wheel.paste((0, 0, 0, 255), (0, 0, 50, 25))
+    turned, exif = Image.fromarray(np.tile(np.uint8([[0], [255]]), (1, 2))), Image.Exif()
+    exif[274] = 6  # the camera was held sideways: its first row is the right column
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    (tmp_path / "a" / ".hidden").mkdir(parents=True)
+    Image.fromarray(stripes).save(tmp_path / "a" / "1.png")
+    Image.fromarray(stripes).convert("RGB").save(tmp_path / "b" / "deep" / "2.BMP")
+    wheel.save(tmp_path / "b" / "wheel.png")
+    turned.resize((64, 64), 0).save(tmp_path / "z.jpg", exif=exif)
+    (tmp_path / "a" / "notes.txt").write_text("no picture", encoding="utf-8")
+    (tmp_path / "a" / ".hidden" / "3.png").write_bytes(b"nothing")
+    (tmp_path / "._4.png").write_bytes(b"nothing")
+    return tmp_path
+
+
+def test_a_folder_of_pictures_becomes_a_dataset(folder):
+    made = data.load_folder(folder, side=20)
+    assert (made.images.dtype, made.images.shape) == (torch.uint8, (4, 20, 20))
+    assert made.classes == ("", "a", "b") and made.labels.tolist() == [1, 2, 2, 0]
+    assert made.labels.dtype == torch.int64 and made.name == folder.name and "20 x 20" in repr(made)
+    first, second, wheel, turned = made.images
+    assert torch.equal(first, second) and (first[:, 2:-2].float() - 200).abs().max() < 5
+    assert (wheel[:9] == 0).all() and (wheel[-9:] == 255).all()
+    assert (turned[:, :9] > 245).all() and (turned[:, -9:] < 10).all()
+    one, two = made.split(1)
+    assert one.classes == two.classes == made.classes
+    assert len(data.load_folder(str(folder / "a"))) == 1 and data.load_folder(folder / "a").classes == ("",)
+
+
+def test_a_folder_that_does_not_serve_is_told(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere: name the one with your pictures"):
+        data.load_folder(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*z.jpg"):
+        data.load_folder(folder / "z.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty holds no picture: put some there \(.jpg, .jpeg, .png"):
+        data.load_folder(tmp_path / "empty")
+    for side in (0, -4, 2.5, "28"):
+        with pytest.raises(ValueError, match=f"a whole number of pixels, 1 or more; got {side!r}"):
+            data.load_folder(folder, side)
+    content = (folder / "a" / "1.png").read_bytes()
+    for damaged in (content[:60], b"", b"no picture"):
+        (folder / "b" / "bad.png").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"bad.png cannot be read .*: repair it, or take it away"):
+            data.load_folder(folder)
 
 
 def test_import_loads_no_heavy_package_and_asks_for_no_home():

@@ -101,6 +101,18 @@ def test_codes_with_a_gradient_or_of_another_type_are_taken(model, flat, test):
     assert explorer.z.tolist() == [0.5] * 16 and plane.z.tolist() == [0.5, 0.5]
 
 
+def test_images_of_another_side_are_shown(test):
+    small = Dataset("small", test.images[:, 4:24, 4:24], test.labels)
+    explorer = widgets.LatentExplorer(FeedforwardVAE(3, hidden=20, side=20), small)
+    explorer.encode(7)
+    pixels = pixels_of(explorer.image)
+    assert pixels.shape == (20, 4 * 20 + 6) and np.array_equal(pixels[:, -20:], small.images[7].numpy())
+    plane = widgets.LatentPlane(FeedforwardVAE(2, hidden=20, side=20), small)
+    assert pixels_of(plane.image).shape == (20, 20)
+    with pytest.raises(ValueError, match="a drawing has side 28; this model has side 20: train one with 28"):
+        widgets.DrawADigit(FeedforwardVAE(2, hidden=20, side=20), small)
+
+
 class Elsewhere:
     """A VAE that takes float32 on its own device alone (here one without numbers), as on a GPU."""
 

@@ -26,6 +26,23 @@ def test_shapes(make, digits):
 
 
 @pytest.mark.parametrize("make", MODELS)
+def test_another_side(make):
+    model, x = make(side=20).eval(), torch.rand(6, 1, 20, 20)
+    assert model.reconstruct(x).shape == x.shape and model.sample(2).shape == (2, 1, 20, 20)
+    assert model.config["side"] == 20
+    with pytest.raises(ValueError, match=r"shape \(B, 1, 20, 20\) .* of shape \(6, 1, 28, 28\)"):
+        model.encode(torch.rand(6, 1, 28, 28))
+    with pytest.raises(ValueError, match="side must be 1 or more; got 0"):
+        make(side=0)
+
+
+def test_only_convolutions_need_a_multiple_of_four():
+    assert FeedforwardVAE(2, hidden=5, side=17).sample(1).shape == (1, 1, 17, 17)
+    with pytest.raises(ValueError, match="side must be a multiple of 4, since it is halved twice; got 30"):
+        ConvVAE(2, side=30)
+
+
+@pytest.mark.parametrize("make", MODELS)
 def test_decoding_in_any_batch_shape_gives_the_same_pictures(make):
     model, z = make().eval(), torch.randn(2, 5, 3)
     one_by_one = torch.stack([torch.stack([model.decode(v) for v in row]) for row in z])

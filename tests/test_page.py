@@ -233,8 +233,12 @@ def bad_weight(value: float):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: FeedforwardVAE(3, hidden=3), "FeedforwardVAE has 3 latents and bernoulli pixels: use"),
-        (lambda: FeedforwardVAE(2, hidden=3, likelihood="gaussian"), "2 latents and gaussian pixels: use"),
+        (
+            lambda: FeedforwardVAE(3, hidden=3),
+            "3 latents and 28 x 28 bernoulli pixels: use",
+        ),
+        (lambda: FeedforwardVAE(2, hidden=3, likelihood="gaussian"), "2 latents and 28 x 28 gaussian pixels"),
+        (lambda: FeedforwardVAE(2, hidden=3, side=20), "2 latents and 20 x 20 bernoulli pixels: use"),
         (lambda: ConvVAE(2, channels=2, blocks=0, hidden=3), "Linear, SiLU and Residual layers, as"),
         (lambda: bad_weight(1e6), "are NaN or beyond 65504: train it again"),
         (lambda: bad_weight(float("nan")), "are NaN or beyond 65504: train it again"),

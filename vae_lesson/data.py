@@ -15,17 +15,19 @@ BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Grey images and their classes.  images: uint8 (N, 28, 28), 0 black to 255 white; labels: int64 (N,)."""
+    """Images, uint8 (N, side, side), 0 black to 255 white; labels, int64 (N,), and their names, if any."""
 
     name: str
     images: Tensor
     labels: Tensor
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}, {len(self):,} images of 28 x 28)"
+        height, width = self.images.shape[1:]
+        return f"Dataset({self.name!r}, {len(self):,} images of {height} x {width})"
 
     def split(self, validation: int = 10_000) -> tuple["Dataset", "Dataset"]:
         """All but the last `validation` images, and those: choose with them, and keep the test set unseen.
@@ -36,8 +38,8 @@ class Dataset:
             raise ValueError(f"validation must be between 1 and {len(self) - 1} images; got {validation}")
         cut = len(self) - validation
         return (
-            Dataset(f"{self.name} (training)", self.images[:cut], self.labels[:cut]),
-            Dataset(f"{self.name} (validation)", self.images[cut:], self.labels[cut:]),
+            Dataset(f"{self.name} (training)", self.images[:cut], self.labels[:cut], self.classes),
+            Dataset(f"{self.name} (validation)", self.images[cut:], self.labels[cut:], self.classes),
         )
 
 
@@ -60,12 +62,23 @@ def load_dataset(name: str = "mnist", root: str | Path | None = None) -> tuple[D
     raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
 
 
+def load_folder(path: str | Path, side: int = 28) -> Dataset:
+    """All pictures below a folder, in grey: the middle square of each, made (side, side).
+
+    The class of a picture is the name of the subfolder it lies in, "" for none.
+    Raises FileNotFoundError for no folder, ValueError for no picture, an unreadable one, or a bad side.
+    """
+    from vae_lesson import relatives
+
+    return Dataset(Path(path).name, *relatives.read_folder(Path(path).expanduser(), side))
+
+
 def binarize(
     images: Tensor, how: str = "dynamic", *, generator: torch.Generator | None = None, seed: int = 0
 ) -> Tensor:
-    """Images as float32 (N, 1, 28, 28), black and white unless how = "none".
+    """Images as float32 (N, 1, side, side), black and white unless how = "none".
 
-    images: uint8 (N, 28, 28) or float in [0, 1] of that shape or (N, 1, 28, 28).
+    images: uint8 (N, side, side) or float in [0, 1] of that shape or (N, 1, side, side).
     A score belongs to its binarisation; compare only like with like:
 
     "dynamic": a fresh Bernoulli sample, white with probability grey / 255 (from `generator`).  For
@@ -83,7 +96,7 @@ def binarize(
     if how not in BINARIZATIONS:
         raise ValueError(f"unknown binarisation {how!r}: choose one of {', '.join(BINARIZATIONS)}")
     check_images(images)
-    grey = images.reshape(-1, 1, 28, 28).float()
+    grey = images.reshape(-1, 1, *images.shape[-2:]).float()
     if images.dtype == torch.uint8:
         grey /= 255  # in place: float() has made a copy
     if how == "none":
@@ -98,9 +111,10 @@ def binarize(
 
 
 def check_images(images: Tensor) -> None:
-    """Raises ValueError unless images are uint8 or float in [0, 1], (N, 28, 28) or (N, 1, 28, 28)."""
-    if images.shape[-2:] != (28, 28) or images.ndim not in (3, 4) or images.shape[1:-2] not in ((), (1,)):
-        raise ValueError(f"images must be of shape (N, 28, 28) or (N, 1, 28, 28); got {tuple(images.shape)}")
+    """Raises ValueError unless images are uint8 or float in [0, 1], (N, side, side) or (N, 1, side, side)."""
+    shape = tuple(images.shape)
+    if len(shape) not in (3, 4) or shape[-2] != shape[-1] or shape[1:-2] not in ((), (1,)):
+        raise ValueError(f"images must be squares, as (N, 28, 28) or (N, 1, 28, 28); got {shape}")
     if images.dtype == torch.uint8 or not images.numel():
         return
     if not images.is_floating_point():

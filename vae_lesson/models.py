@@ -5,14 +5,13 @@ from torch import Tensor, nn
 
 from vae_lesson.likelihoods import LIKELIHOODS
 
-PIXELS = 28 * 28
-
 
 class VAE(nn.Module):
     """What both VAEs share.  A subclass gives the networks `encoder` and `decoder`.
 
     likelihood: "bernoulli" for black and white pixels or "gaussian" for grey ones.
     sizes: latent_dim and what else the subclass has; with the likelihood they are `.config`.
+    With another side than 28, all shapes below have it in place of 28.
     """
 
     def __init__(self, likelihood: str, **sizes: int):
@@ -24,7 +23,7 @@ class VAE(nn.Module):
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}; got {likelihood!r}")
         self.config = {**sizes, "likelihood": likelihood}
-        self.latent_dim = sizes["latent_dim"]
+        self.latent_dim, self.side = sizes["latent_dim"], sizes.get("side", 28)
         self.likelihood = LIKELIHOODS[likelihood]()
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +33,7 @@ class VAE(nn.Module):
         Raises ValueError for another type or shape and, except in training, where images come from
         `data.binarize`, which has looked at them, for NaN or values outside [0, 1].
         """
-        _check_images(x, values=not self.training)
+        _check_images(x, self.side, values=not self.training)
         h = self.encoder(x.to(next(self.parameters())))  # (B, 2 L), on the weights' device, of their type
         mu, log_var = h.chunk(2, dim=-1)  # (B, L), (B, L)
         return mu, log_var
@@ -50,7 +49,7 @@ class VAE(nn.Module):
                 f"got {tuple(z.shape)}"
             )
         h = self.decoder(z.reshape(-1, self.latent_dim).to(next(self.parameters())))
-        return h.reshape(*z.shape[:-1], 1, 28, 28)
+        return h.reshape(*z.shape[:-1], 1, self.side, self.side)
 
     def reparameterize(self, mu: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """A sample z = mu + sigma * eps of q(z|x), differentiable in mu and log_var.
@@ -93,12 +92,13 @@ class FeedforwardVAE(VAE):
     """
 
     def __init__(
-        self, latent_dim: int = 40, *, hidden: int = 400, blocks: int = 2, likelihood: str = "bernoulli"
-    ):
-        super().__init__(likelihood, latent_dim=latent_dim, hidden=hidden, blocks=blocks)
+        self, latent_dim: int = 40, *, hidden: int = 400, blocks: int = 2, likelihood: str = "bernoulli",
+        side: int = 28,
+    ):  # fmt: skip
+        super().__init__(likelihood, latent_dim=latent_dim, hidden=hidden, blocks=blocks, side=side)
         self.encoder = nn.Sequential(
             nn.Flatten(),  # (B, 784)
-            nn.Linear(PIXELS, hidden),
+            nn.Linear(side * side, hidden),
             *[Residual(nn.SiLU(), nn.Linear(hidden, hidden)) for _ in range(blocks)],
             nn.SiLU(),
             nn.Linear(hidden, 2 * latent_dim),
@@ -107,7 +107,7 @@ class FeedforwardVAE(VAE):
             nn.Linear(latent_dim, hidden),
             *[Residual(nn.SiLU(), nn.Linear(hidden, hidden)) for _ in range(blocks)],
             nn.SiLU(),
-            nn.Linear(hidden, PIXELS),
+            nn.Linear(hidden, side * side),
         )
 
 
@@ -115,15 +115,18 @@ class ConvVAE(VAE):
     """Convolutional VAE: 28x28 pixels -> 14x14 places -> 7x7 places -> latent, and back.
 
     channels: features of a place at 14x14; twice as many at 7x7.  blocks: residual blocks at each size.
-    hidden: width of the linear layer.
+    hidden: width of the linear layer.  side: of the images, in pixels, a multiple of 4.
     """
 
     def __init__(
         self, latent_dim: int = 32, *, channels: int = 16, blocks: int = 1, hidden: int = 256,
-        likelihood: str = "bernoulli",
+        likelihood: str = "bernoulli", side: int = 28,
     ):  # fmt: skip
-        super().__init__(likelihood, latent_dim=latent_dim, channels=channels, blocks=blocks, hidden=hidden)
-        C = channels
+        sizes = {"channels": channels, "blocks": blocks, "hidden": hidden, "side": side}
+        super().__init__(likelihood, latent_dim=latent_dim, **sizes)
+        if side % 4:
+            raise ValueError(f"side must be a multiple of 4, since it is halved twice; got {side}")
+        C, S = channels, side // 4  # S = 7
         self.encoder = nn.Sequential(
             nn.Conv2d(1, C, 4, stride=2, padding=1),  # (B, C, 14, 14)
             *[_conv_block(C) for _ in range(blocks)],
@@ -132,15 +135,15 @@ class ConvVAE(VAE):
             *[_conv_block(2 * C) for _ in range(blocks)],
             nn.SiLU(),
             nn.Flatten(),  # (B, 2 C * 49)
-            nn.Linear(2 * C * 49, hidden),
+            nn.Linear(2 * C * S * S, hidden),
             nn.SiLU(),
             nn.Linear(hidden, 2 * latent_dim),
         )
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, 2 * C * 49),
-            nn.Unflatten(1, (2 * C, 7, 7)),
+            nn.Linear(hidden, 2 * C * S * S),
+            nn.Unflatten(1, (2 * C, S, S)),
             *[_conv_block(2 * C) for _ in range(blocks)],
             nn.SiLU(),
             nn.ConvTranspose2d(2 * C, C, 4, stride=2, padding=1),  # (B, C, 14, 14)
@@ -177,24 +180,19 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return ((1 - t) * norm_a + t * norm_b) * direction / torch.sin(omega)
 
 
-def _conv_block(channels: int) -> Residual:
+def _conv_block(C: int) -> Residual:
     """A residual block of two convolutions, 3x3 then 1x1; keeps the shape (B, C, H, W)."""
-    return Residual(
-        nn.SiLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(channels, channels, 1),
-    )
+    return Residual(nn.SiLU(), nn.Conv2d(C, C, 3, padding=1), nn.SiLU(), nn.Conv2d(C, C, 1))
 
 
-def _check_images(x: Tensor, values: bool) -> None:
+def _check_images(x: Tensor, side: int, values: bool) -> None:
     wrong = ""
-    if not x.is_floating_point() or x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+    if not x.is_floating_point() or x.ndim != 4 or x.shape[1:] != (1, side, side):
         wrong = f"got {x.dtype} of shape {tuple(x.shape)}"
     elif values and x.numel() and not ((x >= 0) & (x <= 1)).all():  # NaN fails too
         wrong = f"got values from {x.min():.4g} to {x.max():.4g}"
     if wrong:
         raise ValueError(
-            "images must be float of shape (B, 1, 28, 28) in [0, 1], without NaN; "
-            f"{wrong}: data.binarize makes them from uint8 (N, 28, 28)"
+            f"images must be float of shape (B, 1, {side}, {side}) in [0, 1], without NaN; "
+            f"{wrong}: data.binarize makes them from uint8 (N, {side}, {side})"
         )

@@ -1,4 +1,4 @@
-"""MNIST's relatives through torchvision.  What somebody put into the folder is read and never changed."""
+"""MNIST's relatives through torchvision, and your own pictures.  What is in a folder is never changed."""
 
 import gzip
 import itertools
@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 
@@ -30,6 +31,38 @@ def read(name: str, root: str | Path | None = None) -> list[Tensor]:
             return [_read_idx(folder, archive) for archive, _ in source.resources]
         except OSError as error:
             damage += f"{error} "
+
+
+def read_folder(root: Path, side: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Images, labels and names of the labels, for `data.load_folder`.  Hidden files are left out."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    if not isinstance(side, int) or side < 1:
+        raise ValueError(f"side must be a whole number of pixels, 1 or more; got {side!r}")
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root.absolute()}: name the one with your pictures")
+    inside = [path.relative_to(root) for path in sorted(root.rglob("*.*")) if path.is_file()]
+    inside = [p for p in inside if p.suffix.lower() in IMG_EXTENSIONS and "/." not in f"/{p.as_posix()}"]
+    if not inside:
+        raise ValueError(f"{root} holds no picture: put some there ({', '.join(IMG_EXTENSIONS)})")
+    folders = ["".join(path.parts[:-1][:1]) for path in inside]
+    classes = sorted(set(folders))
+    images = torch.stack([_read_picture(root / path, side) for path in inside])
+    return images, torch.tensor([classes.index(name) for name in folders]), tuple(classes)
+
+
+def _read_picture(path: Path, side: int) -> Tensor:
+    """The middle square in grey, upright as the camera was held, and white where it is transparent."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGBA")
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        raise ValueError(f"{path} cannot be read ({error}): repair it, or take it away") from error
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("L")
+    pixels = ImageOps.fit(picture, (side, side)).tobytes()
+    return torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(side, side)
 
 
 def _read_idx(folder: Path, archive: str) -> Tensor:

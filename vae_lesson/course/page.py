@@ -40,11 +40,11 @@ def html(model=None, *, reach: float = 3.0) -> str:
     if not 0 < reach < math.inf:
         raise ValueError(f"reach must be a positive number of standard deviations; got {reach}")
     model = checkpoints.pretrained("feedforward-2d") if model is None else model
-    latents, pixels = model.latent_dim, model.likelihood.name
-    if (latents, pixels) != (2, "bernoulli"):
+    latents, pixels, side = model.latent_dim, model.likelihood.name, getattr(model, "side", 28)
+    if (latents, pixels, side) != (2, "bernoulli", 28):
         raise ValueError(
-            "a page needs a model with 2 latents and bernoulli pixels; "
-            f"this {type(model).__name__} has {latents} latents and {pixels} pixels: {WAY_OUT}"
+            "a page needs a model with 2 latents and 28 x 28 bernoulli pixels; this "
+            f"{type(model).__name__} has {latents} latents and {side} x {side} {pixels} pixels: {WAY_OUT}"
         )
     weights: list[Tensor] = []
     layers = [_layer(layer, weights) for layer in model.decoder.children()]

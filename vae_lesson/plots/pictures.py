@@ -53,7 +53,7 @@ def rows_of_digits(rows: dict[str, Tensor], title: str) -> Figure:
     axis = panel(title, (max(count * 0.7 + 1.8, 5), len(rows) * 0.7 + 0.5), xticks=[])
     tiles = torch.cat([tile(images, count) for images in rows.values()])
     axis.imshow(numbers(tiles), **GREY)
-    axis.set_yticks([28 * i + 14 for i in range(len(rows))], rows)
+    axis.set_yticks([tiles.shape[0] / len(rows) * (i + 0.5) for i in range(len(rows))], rows)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     return axis.figure

@@ -39,11 +39,13 @@ class DrawADigit(Board):
     `.canvas` (its `.ink` is the drawing), `.image` (as MNIST has it | as the model is fed | reconstruction |
     nearest test digit), `.map` (where it lands among the test digits), `.z` (L,), `.log_px` (nats).
     Keyboard: on the canvas, arrow keys move the pen, Space puts it down or lifts it, Delete clears.
-    Raises TypeError for what is no VAE.
+    Raises TypeError for what is no VAE, ValueError for one of another side than 28.
     """
 
     def __init__(self, model, test=None):
         super().__init__(width=112 * 4)
+        if getattr(model, "side", 28) != 28:
+            raise ValueError(f"a drawing has side 28; this model has side {model.side}: train one with 28")
         self.codes = Codes(model, test)
         compared = self.codes.test.images[:: max(1, len(self.codes.test) // COMPARED)]
         self._known_log_px = self._score(self.codes.prepared(compared))

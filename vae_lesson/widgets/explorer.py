@@ -40,7 +40,7 @@ class LatentExplorer(Board):
         super().__init__(width=140 * len(names))
         self.reach, self.seed = reach, seed
         self.generator = torch.Generator().manual_seed(seed)
-        self._original, self._z = torch.zeros(28, 28), torch.zeros(model.latent_dim)
+        self._original, self._z = torch.zeros_like(self.codes.image(0) / 255), torch.zeros(model.latent_dim)
         wide = {"style": {"description_width": "170px"}, "layout": {"width": "98%"}}
         for latent in self.codes.order:
             self.sliders[f"z{latent + 1}"] = slider = handle(reach, **wide)
