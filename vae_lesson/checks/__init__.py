@@ -3,7 +3,7 @@
 `print(checks.entropy(my_entropy))` prints "not attempted yet", "not yet: " with a hint, or "correct".
 """
 
-from vae_lesson.checks import coding, divergence, entropies, inference, latent, networks, ready
+from vae_lesson.checks import coding, divergence, entropies, inference, latent, networks, rates, ready
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
 from vae_lesson.checks.judge import judge_of
@@ -47,6 +47,9 @@ conv_parameters = judge_of(networks.conv_parameters)
 conv_size = judge_of(networks.conv_size)
 log_mean_exp = judge_of(inference.log_mean_exp)
 free_bits = judge_of(networks.free_bits)
+equal_price = judge_of(rates.equal_price)
+exactly_k = judge_of(rates.exactly_k)
+repaired_charge = judge_of(rates.repaired_charge)
 decoded_entropy = judge_of(entropies.decoded_entropy)
 find_code = judge_of(latent.find_code)
 slerp = judge_of(latent.slerp)
