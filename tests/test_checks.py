@@ -528,7 +528,7 @@ WRONG = [
     ("equal_price", lambda a, b: (b[1] - a[1]) / (b[0] - a[0]), "is positive"),
     ("equal_price", lambda a, b: b[0] + b[1] - a[0] - a[1], "not a price"),
     ("equal_price", lambda a, b: 1.0, "expected"),
-    ("exactly_k", lambda v, noise, k: v.sort(descending=True).values[k] / noise / 2.3, "too many"),
+    ("exactly_k", lambda v, noise, k: 0.1, "too many"),
     ("exactly_k", lambda v, noise, k: v.sort(descending=True).values[k - 1] / noise, "is silent too"),
     ("exactly_k", lambda v, noise, k: v.sort(descending=True).values[k - 1] * 0.99, "not beta alone"),
     ("exactly_k", lambda v, noise, k: v.sort().values[-k] * 0.99 / noise**0.5, "no square root"),
