@@ -3,7 +3,7 @@
 `print(checks.entropy(my_entropy))` prints "not attempted yet", "not yet: " with a hint, or "correct".
 """
 
-from vae_lesson.checks import coding, divergence, entropies, grey, inference, latent, networks, ready
+from vae_lesson.checks import coding, divergence, entropies, grey, inference, latent, networks, rates, ready
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
 from vae_lesson.checks.judge import judge_of
@@ -50,6 +50,9 @@ free_bits = judge_of(networks.free_bits)
 count_grey = judge_of(grey.count_grey)
 hidden_variance = judge_of(grey.hidden_variance)
 log_mass = judge_of(grey.log_mass)
+equal_price = judge_of(rates.equal_price)
+exactly_k = judge_of(rates.exactly_k)
+repaired_charge = judge_of(rates.repaired_charge)
 decoded_entropy = judge_of(entropies.decoded_entropy)
 find_code = judge_of(latent.find_code)
 slerp = judge_of(latent.slerp)
