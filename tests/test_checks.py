@@ -129,6 +129,18 @@ def fit(x, logits):
     return (x * logits - F.softplus(logits)).sum(-1)
 
 
+def needed(log_w, limit):
+    w = torch.exp(log_w - log_w.max())
+    return w.var() / w.mean() ** 2 / (2 * limit)
+
+
+def out_of_bounds(means, errors):
+    """How far each row is above the exact value or below the ELBO, in standard errors of the difference."""
+    above = (means - means[4]) / torch.hypot(errors, errors[4])
+    below = (means[0] - means) / torch.hypot(errors, errors[0])
+    return torch.maximum(above, below)[1:4]
+
+
 def climb(elbo, rate, steps, start=0.0):
     logits = (torch.zeros(4) + start).requires_grad_()
     optimizer = torch.optim.Adam([logits], lr=rate)
@@ -202,6 +214,9 @@ RIGHT = {
     "two_sample_bound": lambda q, log_w: q @ (torch.logaddexp(log_w[:, None], log_w) - LOG_2) @ q,
     "loose_then_tight": lambda mean, sd: torch.stack([mean, 3 * sd]),
     "sample_weights": lambda log_w: torch.exp(log_w - log_w.logsumexp(0)),
+    "enough_samples": lambda log_w, limit: math.ceil(needed(log_w.double(), limit)),
+    "tilted_gaussian": torch.linalg.cholesky,
+    "mistake_in_a_report": lambda means, errors: 1 + out_of_bounds(means, errors).argmax(),
     "reparameterize": lambda mu, log_var, eps: mu + torch.sqrt(torch.exp(log_var)) * eps,
     "log_px_given_z": fit,
     "gaussian_kl": kl_of,
@@ -545,6 +560,33 @@ WRONG = [
     ("sample_weights", lambda log_w: log_w.exp() / log_w.exp().mean(0), "not by their mean"),
     ("sample_weights", lambda log_w: torch.full_like(log_w, 1 / len(log_w)), "average of K ELBOs"),
     ("sample_weights", lambda log_w: log_w.exp() / log_w.exp().sum(0), "underflows"),
+    ("enough_samples", lambda log_w, limit: 2 * needed(log_w, limit), "more than the smallest"),
+    ("enough_samples", lambda log_w, limit: needed(log_w, limit) / 2, "too few"),
+    ("enough_samples", lambda log_w, limit: math.ceil(needed(log_w, limit)) + 3, "more than"),
+    ("enough_samples", lambda log_w, limit: needed(log_w, limit) * 0.97, "too few"),
+    ("enough_samples", lambda log_w, limit: math.ceil(log_w.var() / (2 * limit)), "of their logarithms"),
+    (
+        "enough_samples",
+        lambda log_w, limit: log_w.exp().var() / log_w.exp().mean() ** 2 / (2 * limit),
+        "underflows",
+    ),
+    ("enough_samples", lambda log_w, limit: log_w, "one number"),
+    ("tilted_gaussian", lambda cov: cov, "the covariance itself"),
+    ("tilted_gaussian", lambda cov: cov.diagonal().sqrt().diag(), "no tilt"),
+    ("tilted_gaussian", lambda cov: torch.linalg.cholesky(cov).T, "A transposed"),
+    ("tilted_gaussian", lambda cov: cov.sqrt(), "A A^T must be cov"),
+    ("tilted_gaussian", lambda cov: torch.linalg.inv(torch.linalg.cholesky(cov)), "A A^T must be cov"),
+    ("tilted_gaussian", lambda cov: cov.diagonal().sqrt(), "shape (2, 2)"),
+    ("mistake_in_a_report", lambda means, errors: means.argmax(), "asked is one index"),
+    ("mistake_in_a_report", lambda means, errors: 2, ""),
+    (
+        "mistake_in_a_report",
+        lambda means, errors: (out_of_bounds(means, errors) > 0).int().argmax() + 1,
+        "less",
+    ),
+    ("mistake_in_a_report", lambda means, errors: out_of_bounds(means, errors).argmax(), ""),
+    ("mistake_in_a_report", lambda means, errors: out_of_bounds(means, errors).sort().indices[1] + 1, "less"),
+    ("mistake_in_a_report", lambda means, errors: means[1:4] > means[4], "asked is one index"),
     ("vae_elbo", lambda x, m, v, e, d: vae_slip(x, m, v, e, d, sign=-1), "subtract the KL"),
     ("vae_elbo", lambda x, m, v, e, d: -vae_slip(x, m, v, e, d), "that is -ELBO"),
     ("vae_elbo", lambda x, m, v, e, d: vae_slip(x, m, v, e, d, kl=kl_of(m, 2 * v)), "log_var for log sigma"),
@@ -624,6 +666,14 @@ def test_a_slip_that_is_a_multiple_of_the_truth_has_the_hint_that_says_so(name):
         for factor, words in says.items():
             if truth.shape == slip.shape and torch.allclose(slip, factor * truth):
                 assert re.search(words, hint), (hint, factor)
+
+
+def test_any_root_of_the_covariance_is_a_right_tilt():
+    for seed in range(200):
+        cov = checks.tilted_gaussian.draw(rng(seed))[0][0]
+        values, directions = torch.linalg.eigh(cov)
+        for A in (directions * values.sqrt(), torch.linalg.cholesky(cov.flip(0, 1)).flip(0, 1)):
+            assert checks.tilted_gaussian(lambda _, A=A: A, rng(seed)) == "correct"
 
 
 def test_other_conventions_are_right_too():

@@ -3,7 +3,18 @@
 `print(checks.entropy(my_entropy))` prints "not attempted yet", "not yet: " with a hint, or "correct".
 """
 
-from vae_lesson.checks import coding, divergence, entropies, grey, inference, latent, networks, rates, ready
+from vae_lesson.checks import (
+    coding,
+    divergence,
+    entropies,
+    grey,
+    inference,
+    latent,
+    networks,
+    rates,
+    ready,
+    scores,
+)
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
 from vae_lesson.checks.judge import judge_of
@@ -57,3 +68,6 @@ decoded_entropy = judge_of(entropies.decoded_entropy)
 find_code = judge_of(latent.find_code)
 slerp = judge_of(latent.slerp)
 attribute_direction = judge_of(latent.attribute_direction)
+enough_samples = judge_of(scores.enough_samples)
+tilted_gaussian = judge_of(scores.tilted_gaussian)
+mistake_in_a_report = judge_of(scores.mistake_in_a_report)
