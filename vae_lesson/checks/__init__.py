@@ -3,7 +3,7 @@
 `print(checks.entropy(my_entropy))` prints "not attempted yet", "not yet: " with a hint, or "correct".
 """
 
-from vae_lesson.checks import coding, divergence, entropies, inference, latent, networks, ready
+from vae_lesson.checks import coding, convolutions, divergence, entropies, inference, latent, networks, ready
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
 from vae_lesson.checks.judge import judge_of
@@ -43,9 +43,9 @@ reparameterize = judge_of(networks.reparameterize)
 log_px_given_z = judge_of(networks.log_px_given_z)
 gaussian_kl = judge_of(networks.gaussian_kl)
 active_units = judge_of(networks.active_units)
-conv_parameters = judge_of(networks.conv_parameters)
-conv_size = judge_of(networks.conv_size)
-log_mean_exp = judge_of(inference.log_mean_exp)
+stroke_kernel = judge_of(convolutions.stroke_kernel)
+even_layer = judge_of(convolutions.even_layer)
+enlarge = judge_of(convolutions.enlarge)
 free_bits = judge_of(networks.free_bits)
 decoded_entropy = judge_of(entropies.decoded_entropy)
 find_code = judge_of(latent.find_code)
