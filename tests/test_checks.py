@@ -200,7 +200,6 @@ RIGHT = {
     "two_drawings": lambda z, prior, a, b: of_area(prior * a * b, z),
     "proposal": moments,
     "log_marginal": lambda log_pz, log_px: torch.logsumexp(log_pz + log_px, 1),
-    "log_mean_exp": lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w)),
     "vae_elbo": lambda x, mu, log_var, eps, decode: (
         fit(x, decode(mu + torch.exp(log_var / 2) * eps)) - kl_of(mu, log_var)
     ),
@@ -228,8 +227,9 @@ RIGHT = {
     "equal_price": lambda a, b: (a[1] - b[1]) / (b[0] - a[0]),
     "exactly_k": lambda v, noise, k: 0.99 * v.sort(descending=True).values[k - 1] / noise,
     "repaired_charge": lambda kl, free: sum(max(float(column.mean()), free) for column in kl.T),
-    "conv_size": lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1,
-    "conv_parameters": lambda c_in, c_out, kernel: c_out * (c_in * kernel * kernel + 1),
+    "stroke_kernel": lambda: torch.tensor([[-1.0, 2, -1]] * 3),
+    "even_layer": lambda factor: torch.tensor([2 * factor, factor, (factor + 1) // 2]),
+    "enlarge": lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2), w, padding=1),
     "decoded_entropy": lambda p: coins(p).sum(1) / LOG_2,
     "find_code": lambda decode, x: search(decode, x)[0],
     "slerp": lambda a, b, t: torch.linalg.matrix_exp(t * torch.arccos(a @ b / (a @ a)) * turn(a, b)) @ a,
@@ -292,6 +292,15 @@ def test_any_good_proposal_is_right():
     for seed in range(200):
         for attempt in (laplace, lambda log_joint: moments(log_joint) * torch.tensor([1, 1.2])):
             assert checks.proposal(attempt, rng(seed)) == "correct", seed
+
+
+def test_any_way_to_enlarge_evenly_is_right():
+    smooth = lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2, mode="bilinear"), w, padding=1)  # noqa: E731
+    loop = lambda h, w: F.conv2d(h.repeat_interleave(2, 2).repeat_interleave(2, 3), w, padding=1)  # noqa: E731
+    for seed in range(50):
+        assert checks.enlarge(smooth, rng(seed)) == checks.enlarge(loop, rng(seed)) == "correct"
+        assert checks.even_layer(lambda factor: (2 * factor, factor, factor - 1), rng(seed)) == "correct"
+        assert checks.stroke_kernel(lambda: [[-0.5, 1, -0.5]] * 3, rng(seed)) == "correct"
 
 
 def options(answer):
@@ -376,16 +385,7 @@ WRONG = [
     ("huffman_mean_length", lambda p: huffman(p, lambda w: w[1:] + w[:1]), ""),
     ("huffman_mean_length", lambda p: p.sort(descending=True).values @ torch.tensor([1.0, 2, 3, 4, 4]), ""),
     ("huffman_mean_length", lambda p: fano(sorted(p.tolist(), reverse=True)), ""),
-    ("conv_parameters", lambda c_in, c_out, k: c_in * (c_out * k**2 + 1), "the bias"),
-    ("conv_parameters", lambda c_in, c_out, k: c_in * c_out * k**2 + k, ""),
-    ("conv_parameters", lambda c_in, c_out, k: c_in * c_out * 2 * k + c_out, ""),
-    (
-        "conv_size",
-        lambda size, k, stride, padding: math.ceil((size + 2 * padding - k) / stride) + 1,
-        "with //",
-    ),
     ("log_marginal", lambda log_pz, log_px: (log_pz + log_px).exp().sum(1).log(), "underflows"),
-    ("log_mean_exp", lambda log_w: log_w.exp().mean(0).log(), "underflows"),
     ("entropy", lambda p: -(p * p.log()).sum(-1), "gave nan"),
     ("decoded_entropy", lambda p: -(p * p.log2() + (1 - p) * (1 - p).log2()).sum(1), "gave nan"),
     ("image_information", lambda x, p: F.binary_cross_entropy(p.expand_as(x), x), "3 values are asked"),
@@ -499,8 +499,6 @@ WRONG = [
     ("log_marginal", lambda log_pz, log_px: (log_pz + log_px).logsumexp(0), "not over the images"),
     ("log_marginal", lambda log_pz, log_px: log_px @ log_pz.exp(), "outside the sum"),
     ("log_marginal", lambda log_pz, log_px: log_px.logsumexp(1), "the prior is missing"),
-    ("log_mean_exp", lambda log_w: log_w.mean(0), "the mean of the logs"),
-    ("log_mean_exp", lambda log_w: log_w.logsumexp(0), "- log K"),
     ("raise_the_elbo", lambda elbo: torch.zeros(4), "you began with"),
     ("raise_the_elbo", lambda elbo: climb(lambda v: -elbo(v), 0.3, 60, torch.arange(4.0)), "go up"),
     ("raise_the_elbo", lambda elbo: torch.softmax(climb(elbo, 0.3, 60), 0), "asked are the logits"),
@@ -626,10 +624,29 @@ WRONG = [
     ("repaired_charge", lambda kl, free: kl.mean(0).clamp(min=free).mean(), "not the mean"),
     ("repaired_charge", lambda kl, free: kl.mean(1).clamp(min=free).sum(), "dimension 0"),
     ("repaired_charge", lambda kl, free: (kl.mean(0) - free).clamp(min=0).sum(), "not a discount"),
-    ("conv_size", lambda size, k, stride, padding: (size + padding - k) // stride + 1, "both sides"),
-    ("conv_parameters", lambda c_in, c_out, k: c_in * c_out * k**2, "left out the bias"),
-    ("conv_parameters", lambda c_in, c_out, k: c_out * (c_in * k + 1), "kernel x kernel"),
-    ("conv_parameters", lambda c_in, c_out, k: c_out * (k**2 + 1), "every input channel"),
+    ("stroke_kernel", lambda: [[-1, -1, -1], [2, 2, 2], [-1, -1, -1]], "horizontal strokes: turn it"),
+    ("stroke_kernel", lambda: [[-1, 0, 1]] * 3, "finds an edge"),
+    ("stroke_kernel", lambda: [[0, 1, 0]] * 3, "add up to 0"),
+    ("stroke_kernel", lambda: [[1, -2, 1]] * 3, "the sign"),
+    ("stroke_kernel", lambda: [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], "each row"),
+    ("stroke_kernel", lambda: [[0, 0, 0], [-1, 2, -1], [0, 0, 0]], "use all three rows"),
+    ("stroke_kernel", lambda: torch.zeros(3, 3), "never answers"),
+    ("stroke_kernel", lambda: [-1, 2, -1], "3 x 3"),
+    ("even_layer", lambda factor: (3, factor, 1), ""),
+    ("even_layer", lambda factor: (factor, factor, 0), "share pixels"),
+    ("even_layer", lambda factor: (factor + 1, factor, factor // 2), "more windows"),
+    ("even_layer", lambda factor: (2 * factor, factor, 0), "another width"),
+    ("even_layer", lambda factor: (2 * factor, 1, 1), "another width"),
+    ("even_layer", lambda factor: (2 * factor, factor, -1), "padding at 0"),
+    ("even_layer", lambda factor: (2 * factor, factor), "three whole numbers"),
+    ("even_layer", lambda factor: (4, 2, 1), "another width"),
+    ("enlarge", lambda h, w: F.conv_transpose2d(h, w.mT.transpose(0, 1), None, 2, 1, 1), "a checkerboard"),
+    ("enlarge", lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2), w), "expected shape"),
+    ("enlarge", lambda h, w: F.conv2d(h, w, padding=1), "expected shape"),
+    ("enlarge", lambda h, w: F.interpolate(F.conv2d(h, w, padding=1), scale_factor=2), "2 x 2 equal"),
+    ("enlarge", lambda h, w: F.interpolate(h[:, :1].expand(-1, 3, -1, -1), scale_factor=2), "sum of the"),
+    ("enlarge", lambda h, w: w.sum((1, 2, 3))[None, :, None, None].expand(3, 3, 20, 20), "2 x 2 equal"),
+    ("enlarge", lambda h, w: RIGHT["enlarge"](h.flip(0), w), "checkerboard"),
     ("decoded_entropy", lambda p: torch.special.entr(p).sum(1) / LOG_2, "two outcomes"),
     ("slerp", lambda a, b, t: (1 - t) * a + t * b, "the straight line:"),
     ("slerp", lambda a, b, t: RIGHT["slerp"](b, a, t), "exchanged"),

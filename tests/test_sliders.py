@@ -77,6 +77,11 @@ def rate(names, mu_q, sigma_q):
     return [written, carried, written - carried]
 
 
+def window(names, row, column):
+    pixels = names["digit"].int().numpy()[row : row + 3, column : column + 3]
+    return [row, column, *pixels.flatten().tolist(), int(pixels[:, 2].sum() - pixels[:, 0].sum())]
+
+
 def traverse(names, number, reach):
     mu, order, decode = names["mu"][number], names["order"][:8].tolist(), names["model"].decode
     ends = [[torch.cat([mu[:i], torch.tensor([end]), mu[i + 1 :]]) for end in (-reach, reach)] for i in order]
@@ -105,6 +110,7 @@ SENTENCES = {
     "03_kl_divergence": [jensen, bumps],
     "04_intractable_marginal": [worm],
     "05_elbo": [climbing, rate],
+    "07_cnn_vae": [window],
     "08_latent_space": [traverse, walk],
 }
 

@@ -5,6 +5,7 @@
 
 from vae_lesson.checks import (
     coding,
+    convolutions,
     divergence,
     entropies,
     grey,
@@ -54,9 +55,9 @@ reparameterize = judge_of(networks.reparameterize)
 log_px_given_z = judge_of(networks.log_px_given_z)
 gaussian_kl = judge_of(networks.gaussian_kl)
 active_units = judge_of(networks.active_units)
-conv_parameters = judge_of(networks.conv_parameters)
-conv_size = judge_of(networks.conv_size)
-log_mean_exp = judge_of(inference.log_mean_exp)
+stroke_kernel = judge_of(convolutions.stroke_kernel)
+even_layer = judge_of(convolutions.even_layer)
+enlarge = judge_of(convolutions.enlarge)
 free_bits = judge_of(networks.free_bits)
 count_grey = judge_of(grey.count_grey)
 hidden_variance = judge_of(grey.hidden_variance)

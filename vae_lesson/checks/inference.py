@@ -1,4 +1,4 @@
-"""Exercises of lessons 04, 05 and 07: posterior, marginal, importance sampling, ELBO, gradients."""
+"""Exercises of lessons 04 and 05: posterior, marginal, importance sampling, ELBO, gradients."""
 
 import math
 
@@ -83,20 +83,6 @@ def log_marginal(rng: Generator) -> list[Case]:
         "the sign: log p(x) of a picture is negative, and so is what you should return": -truth,
     }
     return [((log_pz, like), answers), far_down((log_pz, like - 2000), truth - 2000)]
-
-
-def log_mean_exp(rng: Generator) -> list[Case]:
-    """attempt(log_w (K, B)) -> log of the mean weight of each image (B,): importance-sampled log p(x)."""
-    log_w = 3 * normal(rng, 50, 4) - 5
-    w, truth = log_w.exp(), log_w.exp().mean(0).log()
-    answers = {
-        CORRECT: truth,
-        "the mean of the logs estimates the ELBO; asked is the log of the mean weight": log_w.mean(0),
-        "you left out - log K: a mean is the sum divided by K": w.sum(0).log(),
-        "average over the K samples (dimension 0), keep one value per image": w.mean(1).log(),
-        "the sign: return log p(x), not minus it": -truth,
-    }
-    return [((log_w,), answers), far_down((log_w - 2000,), truth - 2000)]
 
 
 def raise_the_elbo(rng: Generator) -> Case:

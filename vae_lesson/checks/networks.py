@@ -1,7 +1,6 @@
-"""Exercises of lessons 05 to 07: the parts of a VAE, its ELBO, and the sizes of convolutions."""
+"""Exercises of lessons 05 to 07: the parts of a VAE and its ELBO."""
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -116,37 +115,3 @@ def free_bits(rng: Generator) -> Case:
         "sum over the latents, not the mean": truth / 8,
         "free bits are a floor, not a discount": (kl - free).clamp(min=0).sum(),
     }
-
-
-def conv_size(rng: Generator) -> list[Case]:
-    """attempt(size, kernel, stride, padding) -> width of the output of a convolution, in pixels."""
-    cases = []
-    for size, kernel, stride, padding in ((28, 5, 3, 0), (28, 3, 1, 1), (28, 4, 2, 1), (9, 3, 2, 1)):
-        picture, window = torch.zeros(1, 1, size, size), torch.zeros(1, 1, kernel, kernel)
-        truth = F.conv2d(picture, window, stride=stride, padding=padding).shape[-1]
-        positions = (size + 2 * padding - kernel) / stride + 1
-        answers = {
-            CORRECT: truth,
-            "the padding stands on both sides: count it twice": (size + padding - kernel) // stride + 1,
-            "one position too few: the kernel at the left edge counts, so add 1": truth - 1,
-            "divide with //: a position that does not fit is dropped": AnyOf([positions, round(positions)]),
-        }
-        cases.append(((size, kernel, stride, padding), answers))
-    return cases
-
-
-def conv_parameters(rng: Generator) -> list[Case]:
-    """attempt(channels_in, channels_out, kernel) -> parameters of a convolution, bias included."""
-    cases = []
-    for c_in, c_out, kernel in ((3, 8, 5), (1, 3, 5), (5, 2, 7)):  # fixed: no two numbers of a case are alike
-        truth = sum(p.numel() for p in torch.nn.Conv2d(c_in, c_out, kernel, device="meta").parameters())
-        weights = c_in * c_out * kernel**2
-        answers = {
-            CORRECT: truth,
-            "you left out the bias: one number for each output channel": weights,
-            "the bias is one number for each output channel": AnyOf([weights + 1, weights + c_in]),
-            "the kernel is kernel x kernel pixels": c_in * c_out * kernel + c_out,
-            "every output channel looks at every input channel": c_out * kernel**2 + c_out,
-        }
-        cases.append(((c_in, c_out, kernel), answers))
-    return cases
