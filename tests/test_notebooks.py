@@ -156,7 +156,7 @@ def test_stubs_say_not_attempted_and_solutions_are_correct(name):
 
 
 @pytest.mark.parametrize(
-    "name, recipe, shorter", [("06_feedforward_vae", "feedforward", {}), ("07_cnn_vae", "cnn", {"epochs": 6})]
+    "name, recipe, shorter", [("06_feedforward_vae", "feedforward", {}), ("07_cnn_vae", "cnn", {"epochs": 4})]
 )
 def test_notebook_trains_what_the_command_line_trains(name, recipe, shorter):
     recipe, names = RECIPES[recipe], defaultdict(MagicMock)
