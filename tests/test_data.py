@@ -163,13 +163,12 @@ def folder(tmp_path):
     turned, exif = Image.fromarray(np.tile(np.uint8([[0], [255]]), (1, 2))), Image.Exif()
     exif[274] = 6  # the camera was held sideways: its first row is the right column
     (tmp_path / "b" / "deep").mkdir(parents=True)
-    (tmp_path / "a" / ".hidden").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
     Image.fromarray(stripes).save(tmp_path / "a" / "1.png")
     Image.fromarray(stripes).convert("RGB").save(tmp_path / "b" / "deep" / "2.BMP")
     wheel.save(tmp_path / "b" / "wheel.png")
     turned.resize((64, 64), 0).save(tmp_path / "z.jpg", exif=exif)
     (tmp_path / "a" / "notes.txt").write_text("no picture", encoding="utf-8")
-    (tmp_path / "a" / ".hidden" / "3.png").write_bytes(b"nothing")
     (tmp_path / "._4.png").write_bytes(b"nothing")
     return tmp_path
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vae_lesson import relatives
+
 MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
 DATASETS = ("mnist", "fashion-mnist", "kmnist")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
@@ -55,21 +57,16 @@ def load_dataset(name: str = "mnist", root: str | Path | None = None) -> tuple[D
     if name == "mnist":
         return _embedded_mnist()
     if name in DATASETS:
-        from vae_lesson import relatives
-
         x_train, y_train, x_test, y_test = relatives.read(name, root)
         return Dataset(name, x_train, y_train.long()), Dataset(name, x_test, y_test.long())
     raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(DATASETS)}")
 
 
 def load_folder(path: str | Path, side: int = 28) -> Dataset:
-    """All pictures below a folder, in grey: the middle square of each, made (side, side).
+    """All pictures below a folder, in grey, the middle square of each as (side, side); classes: subfolders.
 
-    The class of a picture is the name of the subfolder it lies in, "" for none.
     Raises FileNotFoundError for no folder, ValueError for no picture, an unreadable one, or a bad side.
     """
-    from vae_lesson import relatives
-
     return Dataset(Path(path).name, *relatives.read_folder(Path(path).expanduser(), side))
 
 

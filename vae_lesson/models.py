@@ -44,10 +44,7 @@ class VAE(nn.Module):
         z: (..., L).  Returns (..., 1, 28, 28).  Raises ValueError when the last dimension is not L.
         """
         if z.shape[-1:] != (self.latent_dim,):
-            raise ValueError(
-                f"z must have shape (..., {self.latent_dim}), the latent size of this model; "
-                f"got {tuple(z.shape)}"
-            )
+            raise ValueError(f"z must have shape (..., {self.latent_dim}): latent_dim; got {tuple(z.shape)}")
         h = self.decoder(z.reshape(-1, self.latent_dim).to(next(self.parameters())))
         return h.reshape(*z.shape[:-1], 1, self.side, self.side)
 

@@ -41,13 +41,12 @@ def read_folder(root: Path, side: int) -> tuple[Tensor, Tensor, tuple[str, ...]]
         raise ValueError(f"side must be a whole number of pixels, 1 or more; got {side!r}")
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root.absolute()}: name the one with your pictures")
-    inside = [path.relative_to(root) for path in sorted(root.rglob("*.*")) if path.is_file()]
-    inside = [p for p in inside if p.suffix.lower() in IMG_EXTENSIONS and "/." not in f"/{p.as_posix()}"]
-    if not inside:
+    files = [path for path in sorted(root.rglob("[!.]*")) if path.suffix.lower() in IMG_EXTENSIONS]
+    if not files:
         raise ValueError(f"{root} holds no picture: put some there ({', '.join(IMG_EXTENSIONS)})")
-    folders = ["".join(path.parts[:-1][:1]) for path in inside]
+    folders = ["".join(path.relative_to(root).parts[:-1][:1]) for path in files]  # "" for none
     classes = sorted(set(folders))
-    images = torch.stack([_read_picture(root / path, side) for path in inside])
+    images = torch.stack([_read_picture(path, side) for path in files])
     return images, torch.tensor([classes.index(name) for name in folders]), tuple(classes)
 
 

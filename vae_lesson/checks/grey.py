@@ -22,7 +22,7 @@ def count_grey(rng: Generator) -> Case:
 
 def hidden_variance(rng: Generator) -> Case:
     """attempt(weight, pixels, beta) -> sigma^2 in weight * mean squared error + beta * KL."""
-    (weight, beta), pixels = (uniform(rng, low, 2.5 * low).item() for low in (0.3, 1.6)), 9 * 9
+    weight, pixels, beta = uniform(rng, 0.3, 0.8).item(), 81, uniform(rng, 1.6, 4).item()
     truth = beta * pixels / (2 * weight)
     return (weight, pixels, beta), {
         CORRECT: truth,
@@ -36,17 +36,17 @@ def hidden_variance(rng: Generator) -> Case:
 
 def log_mass(rng: Generator) -> list[Case]:
     """attempt(x, m, s) -> log probabilities of the grey values x by discretised logistics; all (N,)."""
-
-    def masses(x: Tensor, m: Tensor, s: Tensor, ends: tuple = (0, 255)) -> Tensor:
-        x, m = torch.where(x > m, 255 - x, x), torch.where(x > m, 255 - m, m)  # the exact side of a sigmoid
-        below, above = torch.sigmoid((x - 0.5 - m) / s), torch.sigmoid((x + 0.5 - m) / s)
-        return (above.masked_fill(x == ends[1], 1) - below.masked_fill(x == ends[0], 0)).log()
-
     x = torch.tensor([0, 0, 255, 255, 1, 90, 160, 254]).double()
+
+    def logs(m: Tensor, s: Tensor, ends: tuple = (0, 255)) -> Tensor:
+        v, n = torch.where(x > m, 255 - x, x), torch.where(x > m, 255 - m, m)  # the exact side of a sigmoid
+        below, above = torch.sigmoid((v - 0.5 - n) / s), torch.sigmoid((v + 0.5 - n) / s)
+        return (above.masked_fill(v == ends[1], 1) - below.masked_fill(v == ends[0], 0)).log()
+
     wide, narrow = uniform(rng, 2, 20, 8), uniform(rng, 0.5, 0.9, 8)
-    near, far = x + wide * uniform(rng, -3, 3, 8), (x - 128).sign() * -120 + 128 + uniform(rng, -8, 8, 8)
+    near, far = x + wide * uniform(rng, -3, 3, 8), (x < 128) * 240 + uniform(rng, 0, 16, 8)
     closed = "the 256 probabilities do not add up to 1: the boxes at 0 and 255 have no outer edge"
-    lost = "far from m the difference is 0, and log 0 is no number: use logsigmoid, not sigmoid"
-    answers = {CORRECT: masses(x, near, wide), closed: masses(x, near, wide, (-1, -1))}
-    of_far = {lost: lambda value: not value.isfinite().all(), CORRECT: masses(x, far, narrow)}
-    return [((x, near, wide), answers), ((x, far, narrow), of_far)]
+    lost = "far from m the difference is 0, and its log -inf: use logsigmoid, not sigmoid"
+    pairs = (near, wide), (far, narrow)
+    slips = [{closed: logs(*pair, (-1, -1)), lost: -torch.inf * x.add(1)} for pair in pairs]
+    return [((x, *pair), {CORRECT: logs(*pair), **slip}) for pair, slip in zip(pairs, slips, strict=True)]
