@@ -6,7 +6,6 @@ import re
 import lessons
 import numpy as np
 import pytest
-import torch
 from torch.distributions import Bernoulli
 
 GRID = np.linspace(-40, 40, 80_001)  # the judge's own quadrature: numpy, another grid than the lessons'
@@ -77,17 +76,6 @@ def rate(names, mu_q, sigma_q):
     return [written, carried, written - carried]
 
 
-def traverse(names, number, reach):
-    mu, order, decode = names["mu"][number], names["order"][:8].tolist(), names["model"].decode
-    ends = [[torch.cat([mu[:i], torch.tensor([end]), mu[i + 1 :]]) for end in (-reach, reach)] for i in order]
-    with torch.no_grad():
-        low, high = decode(torch.stack([torch.stack(pair) for pair in ends])).sigmoid().unbind(1)
-    changed = (abs(high - low) > 0.5).flatten(1).sum(1).tolist()
-    ranked = sorted(range(8), key=changed.__getitem__)  # the one that changes least first
-    said = [[order[row] + 1, changed[row]] for row in (ranked[-1], ranked[0])]
-    return [int(names["labels"][number]), *(i + 1 for i in order), -reach, reach, *said[0], *said[1]]
-
-
 def walk(names, start, end, t):
     mu, labels = names["mu"].double().numpy(), names["labels"].numpy()
     a, b = mu[start], mu[end]
@@ -105,7 +93,7 @@ SENTENCES = {
     "03_kl_divergence": [jensen, bumps],
     "04_intractable_marginal": [worm],
     "05_elbo": [climbing, rate],
-    "08_latent_space": [traverse, walk],
+    "08_latent_space": [walk],
 }
 
 

@@ -1,6 +1,7 @@
 """What the explorers know about a model: the codes of test digits, and pictures and words for any code."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
@@ -9,6 +10,34 @@ from vae_lesson.data import Dataset, binarize, load_dataset
 
 NEIGHBOURS = 50
 NEEDS = ("latent_dim", "likelihood", "encode", "decode", "pixels")
+
+
+def measure(pictures: Tensor) -> dict[str, Tensor]:
+    """Four attributes of pictures (..., 28, 28) in [0, 1], each (...).
+
+    ink: the sum of the pixels.  thickness: the share that is left without the outer layer of each stroke.
+    width: the standard deviation of the ink from left to right, in pixels.
+    slant: how many pixels the ink moves to the right for each pixel upwards.
+    """
+    pictures = pictures.detach().float().cpu().clamp(1e-9, 1)  # a black one has nearly no ink
+    ink = pictures.sum((-1, -2))
+    core = -F.max_pool2d(-pictures.reshape(-1, 1, 28, 28), 3, stride=1, padding=1)  # the darkest neighbour
+    down, across = torch.arange(28.0)[:, None], torch.arange(28.0)
+    mean = lambda values: (pictures * values).sum((-1, -2), keepdim=True) / ink[..., None, None]  # noqa: E731
+    down, across = down - mean(down), across - mean(across)
+    covariance, above = mean(down * across), mean(down * down)
+    return {
+        "ink": ink,
+        "thickness": core.view_as(pictures).sum((-1, -2)) / ink,
+        "width": mean(across * across).sqrt()[..., 0, 0],
+        "slant": -(covariance / above)[..., 0, 0],  # rows are counted downwards
+    }
+
+
+def in_words(picture: Tensor) -> str:
+    """The attributes of one picture (28, 28) for the sentence below it."""
+    units = {"ink": "{:.0f} pixels", "thickness": "{:.2f}", "width": "{:.1f} pixels", "slant": "{:+.2f}"}
+    return ", ".join(f"{name} {units[name].format(value)}" for name, value in measure(picture).items())
 
 
 class Codes:
@@ -71,7 +100,7 @@ class Codes:
         return distance.topk(min(NEIGHBOURS, len(distance)), largest=False).indices
 
     def vote(self, z: Tensor) -> str:
-        """In words: what the digits are whose codes lie nearest to z (L,)."""
+        """In words: which digits have the codes nearest to z (L,)."""
         nearest = self.labels[self.neighbours(z)]
         count, kind = nearest.bincount().max(0)
         return f"Of the {len(nearest)} test digits with the nearest codes, {int(count)} are {int(kind)}s."
