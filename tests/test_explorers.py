@@ -158,7 +158,9 @@ def test_the_attributes_are_those_of_numpy_and_each_sentence_says_them(model, fl
             for value, want, off in zip(found, expected, (2, 0.03, 0.06, 0.03), strict=True):
                 assert float(value) == pytest.approx(want, abs=off)  # the picture's grey values are rounded
             measured = widgets.measure(torch.as_tensor(picture / 255))
-            assert [value.item() for value in measured.values()] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert [value.item() for value in measured.values()] == pytest.approx(
+                expected, rel=1e-4, abs=1e-5
+            )
         rows = (np.abs(grey - again) > 127.5).sum(1)
         assert f"in {rows.sum()} pixels, most in row {rows.argmax()} of 0 to 27 ({rows.max()})" in box.text
     assert all(value.isfinite() for value in widgets.measure(torch.zeros(28, 28)).values())
@@ -187,6 +189,7 @@ def test_where_no_widgets_are_a_still_shows_all_that_they_show(flat, model, test
             assert picture.width == width
         else:  # the plane or the map, and the digits
             beside = Image.open(io.BytesIO(board.beside))
+            beside.thumbnail((400, 400))
             assert picture.size == (beside.width + 10 + width, beside.height)
             near = np.asarray(picture.convert("RGB").crop((0, 0, *beside.size))).astype(float)
             assert np.abs(near - np.asarray(beside.convert("RGB"))).mean() < 6  # few colours

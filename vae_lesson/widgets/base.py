@@ -80,12 +80,13 @@ class Board(ipywidgets.VBox):
             )
         if self.beside:
             left = Image.open(io.BytesIO(self.beside))
+            left.thumbnail((400, 400))
             size = left.width + 10 + picture.width, max(left.height, picture.height)
             both = Image.new("RGB", size, "white")
             both.paste(left)
             both.paste(picture, (left.width + 10, 0))
             picture = both
-        picture.quantize(32).save(file, "PNG", optimize=True)
+        picture.quantize(128 if self.beside else 32).save(file, "PNG", optimize=True)
         return file.getvalue()
 
     def __repr__(self) -> str:

@@ -19,25 +19,20 @@ def measure(pictures: Tensor) -> dict[str, Tensor]:
     width: the standard deviation of the ink from left to right, in pixels.
     slant: how many pixels the ink moves to the right for each pixel upwards.
     """
-    pictures = pictures.detach().float().cpu().clamp(1e-9, 1)  # a black one has nearly no ink
-    ink = pictures.sum((-1, -2))
-    core = -F.max_pool2d(-pictures.reshape(-1, 1, 28, 28), 3, stride=1, padding=1)  # the darkest neighbour
-    down, across = torch.arange(28.0)[:, None], torch.arange(28.0)
-    mean = lambda values: (pictures * values).sum((-1, -2), keepdim=True) / ink[..., None, None]  # noqa: E731
-    down, across = down - mean(down), across - mean(across)
-    covariance, above = mean(down * across), mean(down * down)
-    return {
-        "ink": ink,
-        "thickness": core.view_as(pictures).sum((-1, -2)) / ink,
-        "width": mean(across * across).sqrt()[..., 0, 0],
-        "slant": -(covariance / above)[..., 0, 0],  # rows are counted downwards
-    }
+    p = pictures.detach().float().cpu().clamp(1e-9, 1)  # a black one has nearly no ink
+    core = -F.max_pool2d(-p.reshape(-1, 1, 28, 28), 3, stride=1, padding=1)  # the darkest neighbour
+    y, x = torch.meshgrid(13.5 - torch.arange(28), torch.arange(28) - 13.5, indexing="ij")
+    ink, *means = ((p * values).sum((-1, -2)) for values in (torch.ones(28, 28), x, y, x * x, x * y, y * y))
+    x, y, xx, xy, yy = (mean / ink for mean in means)
+    slant = (xy - x * y) / (yy - y * y)
+    thickness = core.view_as(p).sum((-1, -2)) / ink
+    return {"ink": ink, "thickness": thickness, "width": (xx - x * x).sqrt(), "slant": slant}
 
 
 def in_words(picture: Tensor) -> str:
     """The attributes of one picture (28, 28) for the sentence below it."""
-    units = {"ink": "{:.0f} pixels", "thickness": "{:.2f}", "width": "{:.1f} pixels", "slant": "{:+.2f}"}
-    return ", ".join(f"{name} {units[name].format(value)}" for name, value in measure(picture).items())
+    words = "ink {ink:.0f} pixels, thickness {thickness:.2f}, width {width:.1f} pixels, slant {slant:+.2f}"
+    return words.format(**measure(picture))
 
 
 class Codes:
