@@ -53,6 +53,7 @@ class DrawADigit(Board):
         self.map = ipywidgets.Image(format="jpeg", width=360, layout={"max_width": "100%", "height": "auto"})
         self.number = number_field(len(self.codes.test))
         self.upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="upload a picture")
+        self.upload.layout.width = "max-content"
         self.upload.observe(self._uploaded, "value")
         buttons = [
             button("clear", self.clear),
@@ -128,8 +129,8 @@ class DrawADigit(Board):
             side_by_side([drawn, x[0, 0], again, nearest / 255]),
             f"log p(x) = {self.log_px:.1f} nats (importance sampling, K = {SAMPLES}): more probable than "
             f"{lower} of {known} test digits. {self.codes.vote(self.z)} The drawing: {in_words(drawn)}. "
-            f"The reconstruction: {in_words(again)}. They differ by more than half in {lost.sum()} pixels, "
-            f"most in row {lost.argmax()} of 0 to 27 ({lost.max()}).",
+            f"The reconstruction: {in_words(again)}. Pixels that differ by more than half: {lost.sum()}; "
+            f"in row {lost.argmax()} (of 0 to 27), which has most: {lost.max()}.",
         )
 
     def _land(self, *point: float) -> None:
