@@ -79,7 +79,7 @@ def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     points: (N, 2), drawn as their digits; name: of its two axes; labels: (N,).
     """
     axis = panel("Where it lands (cross)", (3.6, 3.6), aspect="equal", xlabel=name)
-    axis.figure.set_dpi(100)
+    axis.figure.set(dpi=100, layout_engine="constrained")
     draw_numerals(axis, points, labels)
     cross_style = {"color": "black", "markersize": 16, "markeredgewidth": 4, "clip_on": False}
     (cross,) = axis.plot([], [], "x", animated=True, **cross_style)
