@@ -49,18 +49,40 @@ def search(decode, x, steps=201):
     return z[(decode(z) - x).square().sum(1).argsort()]
 
 
-def turn(a, b):
-    """The rotation's generator in the plane of a and b, from a towards b."""
+def turned(a, b, steps):
+    """By the rotation in the plane of a and b, from a towards b."""
     u, v = F.normalize(a, dim=0), F.normalize(b - (b @ a) / (a @ a) * a, dim=0)
-    return torch.outer(v, u) - torch.outer(u, v)
+    generator, omega = torch.outer(v, u) - torch.outer(u, v), torch.arccos(a @ b / (a @ a))
+    return torch.stack([torch.linalg.matrix_exp(t * omega * generator) @ a for t in ways(steps)])
 
 
-def two_sines(a, b, t, omega):
-    return torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b
+def ways(steps):
+    return torch.linspace(0, 1, steps).tolist()
 
 
-def direction(mu, high, low):
-    return F.normalize(mu[high].mean(0) - mu[low].mean(0), dim=0)
+def straight(a, b, steps):
+    return torch.stack([(1 - t) * a + t * b for t in ways(steps)])
+
+
+def two_sines(a, b, steps, omega):
+    return torch.stack(
+        [torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b for t in ways(steps)]
+    )  # without the division by sin(omega)
+
+
+def difference(mu, attribute, middle):
+    return mu[attribute > middle].mean(0) - mu[attribute <= middle].mean(0)
+
+
+def within(mu, attribute, labels):
+    classes = [(mu[labels == k], attribute[labels == k]) for k in labels.unique()]
+    return torch.stack([difference(codes, values, values.median()) for codes, values in classes]).mean(0)
+
+
+def regression(mu, attribute, labels):
+    """The slopes of each latent on the attribute, with a constant for each class."""
+    design = torch.cat([attribute[:, None], (labels[:, None] == labels.unique()).to(mu)], 1)
+    return F.normalize(torch.linalg.lstsq(design, mu).solution[0], dim=0)
 
 
 def entropy_of(*columns):
@@ -230,10 +252,11 @@ RIGHT = {
     "stroke_kernel": lambda: torch.tensor([[-1.0, 2, -1]] * 3),
     "even_layer": lambda factor: torch.tensor([2 * factor, factor, (factor + 1) // 2]),
     "enlarge": lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2), w, padding=1),
-    "decoded_entropy": lambda p: coins(p).sum(1) / LOG_2,
+    "conv_size": lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1,
+    "conv_parameters": lambda c_in, c_out, kernel: c_out * (c_in * kernel * kernel + 1),
     "find_code": lambda decode, x: search(decode, x)[0],
-    "slerp": lambda a, b, t: torch.linalg.matrix_exp(t * torch.arccos(a @ b / (a @ a)) * turn(a, b)) @ a,
-    "attribute_direction": lambda mu, a: direction(mu, a > a.median(), a <= a.median()),
+    "even_walk": turned,
+    "within_classes": lambda mu, a, labels: F.normalize(within(mu, a, labels), dim=0),
 }
 STYLES = {
     "tensor": lambda answer: answer,
@@ -367,7 +390,6 @@ WRONG = [
     ("three_steps", lambda w, target, rate: target + (w - target) * (1 + 2 * rate) ** 3, "downhill"),
     ("three_steps", lambda w, target, rate: 2 * (w - target), "the gradient"),
     ("best_gaussian", lambda x, p: (p @ x, (p @ x**2).sqrt()), "subtract the mean"),
-    ("slerp", lambda a, b, t: two_sines(a, b, t, torch.arccos(a @ b / (a @ a))), "division by sin"),
     ("best_gaussian", lambda x, p: (x.mean(), x.std()), "weight the outcomes"),
     ("best_gaussian", lambda x, p: (p @ x, p @ x**2 - (p @ x) ** 2), "the root of the variance"),
     ("best_gaussian", lambda x, p: (p @ x, ((x - p @ x) ** 2).mean().sqrt()), "weight the squares"),
@@ -387,9 +409,7 @@ WRONG = [
     ("huffman_mean_length", lambda p: fano(sorted(p.tolist(), reverse=True)), ""),
     ("log_marginal", lambda log_pz, log_px: (log_pz + log_px).exp().sum(1).log(), "underflows"),
     ("entropy", lambda p: -(p * p.log()).sum(-1), "gave nan"),
-    ("decoded_entropy", lambda p: -(p * p.log2() + (1 - p) * (1 - p).log2()).sum(1), "gave nan"),
     ("image_information", lambda x, p: F.binary_cross_entropy(p.expand_as(x), x), "3 values are asked"),
-    ("slerp", lambda a, b, t: two_sines(a, b, t, torch.arccos(a @ b)), "both lengths"),
     ("active_units", lambda mu: mu.var(1) > 0.01, "over the images"),
     ("active_units", lambda mu: (mu.var(0) > 0.01).sum(), "6 values are asked"),
     ("image_information", lambda x, p: -torch.xlogy(x, p).sum(1), "a black pixel"),
@@ -647,14 +667,25 @@ WRONG = [
     ("enlarge", lambda h, w: F.interpolate(h[:, :1].expand(-1, 3, -1, -1), scale_factor=2), "sum of the"),
     ("enlarge", lambda h, w: w.sum((1, 2, 3))[None, :, None, None].expand(3, 3, 20, 20), "2 x 2 equal"),
     ("enlarge", lambda h, w: RIGHT["enlarge"](h.flip(0), w), "checkerboard"),
-    ("decoded_entropy", lambda p: torch.special.entr(p).sum(1) / LOG_2, "two outcomes"),
-    ("slerp", lambda a, b, t: (1 - t) * a + t * b, "the straight line:"),
-    ("slerp", lambda a, b, t: RIGHT["slerp"](b, a, t), "exchanged"),
-    ("attribute_direction", lambda mu, a: direction(mu, a > a.mean(), a <= a.mean()), "not at the mean"),
+    ("even_walk", straight, "too short in the middle"),
+    ("even_walk", lambda a, b, n: F.normalize(straight(a, b, n), dim=1) * a.norm(), "by equal angles"),
+    ("even_walk", lambda a, b, n: turned(b, a, n), "the first code must be a"),
+    ("even_walk", lambda a, b, n: turned(a, b, n + 1)[:-1], "the last code must be b"),
+    ("even_walk", lambda a, b, n: turned(a, b, n + 2)[1:-1], "the first code must be a"),
+    ("even_walk", lambda a, b, n: two_sines(a, b, n, torch.arccos(a @ b / (a @ a))), "must be a"),
+    ("even_walk", lambda a, b, n: two_sines(a, b, n, torch.arccos(a @ b)), "by both lengths"),
+    ("even_walk", lambda a, b, n: turned(a, b, 3)[1], "shape (7, 8)"),
+    ("within_classes", lambda mu, a, labels: difference(mu, a, a.median()), "from class to class"),
+    ("within_classes", lambda mu, a, labels: within(mu, a, labels), "make its length 1"),
+    ("within_classes", lambda mu, a, labels: -within(mu, a, labels), "the sign"),
+    ("within_classes", lambda mu, a, labels: mu[a > a.median()].mean(0), ""),
+    ("within_classes", lambda mu, a, labels: F.normalize(mu.std(0), dim=0), ""),
     (
-        "attribute_direction",
-        lambda mu, a: F.normalize(mu[a > a.median()].mean(0), dim=0),
-        "subtract the mean",
+        "within_classes",
+        lambda mu, a, k: torch.stack([difference(mu[k == i], a[k == i], a.median()) for i in range(10)]).mean(
+            0
+        ),
+        "the median of each class",
     ),
     ("find_code", lambda decode, x: search(decode, x, 81)[0].flip(0), "exchanged"),
     ("find_code", lambda decode, x: search(decode, x, 81)[-1], "most different"),
@@ -695,10 +726,7 @@ def test_any_root_of_the_covariance_is_a_right_tilt():
 
 def test_other_conventions_are_right_too():
     for seed in range(20):
-        for high, low in ("ge", "lt"), ("gt", "lt"), ("gt", "le"):
-            split = functools.partial(lambda a, how: getattr(torch, how)(a, a.median()))
-            attempt = lambda mu, a: direction(mu, split(a, high), split(a, low))  # noqa: B023, E731
-            assert checks.attribute_direction(attempt, rng(seed)) == "correct"
+        assert checks.within_classes(regression, rng(seed)) == "correct"
         for ddof in (0, 1):
             assert checks.active_units(lambda mu: np.var(mu.numpy(), 0, ddof=ddof) > 0.01) == "correct"  # noqa: B023
 

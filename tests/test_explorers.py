@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -152,6 +153,61 @@ def test_the_words_count_the_nearest_codes(model, test, codes):
         assert known.vote(z) == words
 
 
+def test_the_attributes_are_those_of_numpy_and_each_sentence_says_them(model, flat, test):
+    """The rulers of the explorers, by loops and weighted covariances."""
+    explorer, plane = widgets.LatentExplorer(model, test), widgets.LatentPlane(flat, test)
+    box = widgets.DrawADigit(model, test)
+    for number in (0, 3, 18):
+        explorer.encode(number)
+        box.take(number)
+        plane.z = [number / 9, -0.5]
+        mean, grey, again = parts(explorer.image, 4)[0], parts(box.image, 4)[0], parts(box.image, 4)[2]
+        said = [(explorer.text, mean), (box.text.split("The drawing:")[1], grey)]
+        said += [(box.text.split("The reconstruction:")[1], again), (plane.text, pixels_of(plane.image))]
+        for text, picture in said:
+            found = re.search(ATTRIBUTES, text).groups()
+            expected = attributes(picture / 255)
+            for value, want, off in zip(found, expected, (2, 0.03, 0.06, 0.03), strict=True):
+                assert float(value) == pytest.approx(want, abs=off)  # the picture's grey values are rounded
+            measured = widgets.measure(torch.as_tensor(picture / 255))
+            assert [value.item() for value in measured.values()] == pytest.approx(
+                expected, rel=1e-4, abs=1e-5
+            )
+        rows = (np.abs(grey - again) > 127.5).sum(1)
+        where = f"{rows.sum()}; in row {rows.argmax()} (of 0 to 27), which has most: {rows.max()}."
+        assert box.text.endswith(f"Pixels that differ by more than half: {where}")
+    assert all(value.isfinite() for value in widgets.measure(torch.zeros(28, 28)).values())
+    batch = widgets.measure(test.images[:6].view(2, 3, 28, 28) / 255)["slant"]
+    assert batch.shape == (2, 3) and batch[1, 2] == widgets.measure(test.images[5] / 255)["slant"]
+
+
+ATTRIBUTES = r"ink (\d+) pixels, thickness (\d\.\d+), width (\d+\.\d) pixels, slant ([-+]\d\.\d+)"
+
+
+def attributes(picture):
+    """Ink, thickness, width, slant of a picture (28, 28), as numpy has them."""
+    padded = np.pad(picture, 1, constant_values=np.inf)
+    core = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).min((2, 3)).sum()
+    rows, columns = np.indices((28, 28))
+    cov = np.cov(columns.ravel(), -rows.ravel(), aweights=picture.ravel(), bias=True)
+    return [picture.sum(), core / picture.sum(), cov[0, 0] ** 0.5, cov[0, 1] / cov[1, 1]]
+
+
+def test_where_no_widgets_are_a_still_shows_all_that_they_show(flat, model, test):
+    for name, vae in (("LatentExplorer", model), ("LatentPlane", flat), ("DrawADigit", model)):
+        board = getattr(widgets, name)(vae, test)
+        picture = Image.open(io.BytesIO(board.still()))
+        width = int(board.image.width)
+        if name == "LatentExplorer":
+            assert picture.width == width
+        else:  # the plane or the map, and the digits
+            beside = Image.open(io.BytesIO(board.beside))
+            beside.thumbnail((400, 400))
+            assert picture.size == (beside.width + 10 + width, beside.height)
+            near = np.asarray(picture.convert("RGB").crop((0, 0, *beside.size))).astype(float)
+            assert np.abs(near - np.asarray(beside.convert("RGB"))).mean() < 6  # few colours
+
+
 def answer(low, high, step, value):
     """What JupyterLab's sliders (noUiSlider) make of a value: they compute in per cent of the way."""
     percent, of_a_step = (value - low) * 100 / (high - low), step * 100 / (high - low)
@@ -178,6 +234,7 @@ def test_the_browser_finds_the_very_number_that_the_kernel_has_set():
 
 def test_every_slider_moves_its_own_latent_and_shows_what_is_decoded(model, test):
     explorer = widgets.LatentExplorer(model, test)
+    explorer.reset()
     kl = scoring.kl_per_latent(model, binarize(test.images, "static"))
     assert list(explorer.sliders) == [f"z{i + 1}" for i in kl.argsort(descending=True).tolist()]
     z = torch.zeros(16)
@@ -259,6 +316,7 @@ def test_a_gaussian_model_shows_its_mean_and_a_sample_without_entropy(test):
     torch.manual_seed(0)
     model = FeedforwardVAE(3, hidden=20, likelihood="gaussian")
     explorer = widgets.LatentExplorer(model, test)
+    explorer.reset()
     explorer.sliders["z1"].value = 2.0
     mean, sample, _ = parts(explorer.image, 3)
     assert np.abs(mean - decoded(model, torch.tensor([2.0, 0, 0])).clip(0, 255)).max() < 0.51
@@ -321,6 +379,8 @@ def test_a_plane_needs_two_latents_and_a_point_inside(model, flat, test):
 def test_a_digit_is_encoded_reconstructed_and_scored(model, mnist):
     odd = Dataset("4,001 digits", mnist[1].images[:4001], mnist[1].labels[:4001])  # every second is encoded
     box = widgets.DrawADigit(model, odd)
+    assert box.z is not None  # it starts with a test digit
+    box.clear()
     empty = bytes(box.map.value)
     assert box.z is None and "Nothing is drawn yet" in box.text
     box.take(5)

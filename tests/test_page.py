@@ -15,6 +15,7 @@ from vae_lesson import checkpoints, plots, scoring
 from vae_lesson.course import page
 from vae_lesson.data import binarize
 from vae_lesson.models import ConvVAE, FeedforwardVAE
+from vae_lesson.widgets import measure
 
 chromium = test_browser.chromium
 PAD = ".vae-lesson-pad"
@@ -95,12 +96,16 @@ def check_shown(model, codes):
         assert (levels[:, 3] == 255).all()
         code = "({:+.2f}, {:+.2f})".format(*point).replace("-", "−")
         assert tab.get_by_role("img").get_attribute("aria-label") == f"The digit decoded from {code}"
-        sentence = r"Code (\(.*\))\. Of the 25 test digits with the nearest codes, (\d+) are (\d)s\."
+        sentence = r"Code (\(.*\)): (.*)\. Of the 25 test digits with the nearest codes, (\d+) are (\d)s\."
         said = re.fullmatch(sentence, tab.get_by_role("status").inner_text())
+        found = [float(value) for value in re.findall(r"[+-]?\d[\d.]*", said[2].replace("−", "-"))]
+        expected = [value.item() for value in measure(pixels(model, point).view(28, 28)).values()]
+        assert found[0] == pytest.approx(expected[0], abs=0.51)
+        assert found[1:] == pytest.approx(expected[1:], abs=0.051)  # rounded
         mu, labels = codes
         nearest = (mu.half().float() - torch.as_tensor(point)).norm(dim=1).topk(25, largest=False).indices
         counts = labels[nearest].bincount(minlength=10)
-        assert said[1] == code and int(said[2]) == counts.max() == counts[int(said[3])]
+        assert said[1] == code and int(said[3]) == counts.max() == counts[int(said[4])]
 
     return check
 

@@ -51,7 +51,9 @@ EVERY_FIGURE = {  # v: as `values`
         TITLE,
         ylabel="nats",
     ),
-    "landing": lambda v: plots.landing(v(60, 2), "the two latents", LABELS)(v(1)[0], 99.0),
+    "landing": lambda v: plots.landing(v(60, 2), "directions in which the classes differ most", LABELS)(
+        v(1)[0], 99.0
+    ),
     "latent_pca": lambda v: plots.latent_pca(v(60, 5), LABELS, TITLE),
     "lines": lambda v: plots.lines(v(5), {"a": v(5), "b": range(5)}, TITLE, xlabel="x", ylabel="nats"),
     "loss_curve": lambda v: plots.loss_curve({"elbo": list(v(3))}, TITLE),

@@ -6,7 +6,6 @@ import re
 import lessons
 import numpy as np
 import pytest
-import torch
 from torch.distributions import Bernoulli
 
 GRID = np.linspace(-40, 40, 80_001)  # the judge's own quadrature: numpy, another grid than the lessons'
@@ -82,17 +81,6 @@ def window(names, row, column):
     return [row, column, *pixels.flatten().tolist(), int(pixels[:, 2].sum() - pixels[:, 0].sum())]
 
 
-def traverse(names, number, reach):
-    mu, order, decode = names["mu"][number], names["order"][:8].tolist(), names["model"].decode
-    ends = [[torch.cat([mu[:i], torch.tensor([end]), mu[i + 1 :]]) for end in (-reach, reach)] for i in order]
-    with torch.no_grad():
-        low, high = decode(torch.stack([torch.stack(pair) for pair in ends])).sigmoid().unbind(1)
-    changed = (abs(high - low) > 0.5).flatten(1).sum(1).tolist()
-    ranked = sorted(range(8), key=changed.__getitem__)  # the one that changes least first
-    said = [[order[row] + 1, changed[row]] for row in (ranked[-1], ranked[0])]
-    return [int(names["labels"][number]), *(i + 1 for i in order), -reach, reach, *said[0], *said[1]]
-
-
 def walk(names, start, end, t):
     mu, labels = names["mu"].double().numpy(), names["labels"].numpy()
     a, b = mu[start], mu[end]
@@ -111,7 +99,7 @@ SENTENCES = {
     "04_intractable_marginal": [worm],
     "05_elbo": [climbing, rate],
     "07_cnn_vae": [window],
-    "08_latent_space": [traverse, walk],
+    "08_latent_space": [walk],
 }
 
 

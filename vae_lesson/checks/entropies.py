@@ -4,11 +4,11 @@ import math
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Bernoulli, Categorical
+from torch.distributions import Categorical
 
-from vae_lesson.checks.coding import BITS, LOG_2, MEAN, NAN, NATS, SIGN
+from vae_lesson.checks.coding import BITS, LOG_2, NAN, SIGN
 from vae_lesson.checks.judge import CORRECT, AnyOf, Case
-from vae_lesson.checks.shared import probabilities, uniform
+from vae_lesson.checks.shared import probabilities
 
 
 def entropy(rng: Generator) -> Case:
@@ -87,19 +87,4 @@ def pixel_case(rng: Generator, order: Tensor, odd: bool) -> Case:
         CORRECT: both.index(min(both)),
         "that is the first pixel itself: it tells nothing new": first,
         "that pixel tells most alone: asked is what it adds to the first": alone.index(min(alone)),
-    }
-
-
-def decoded_entropy(rng: Generator) -> Case:
-    """attempt(p (B, D)) -> entropy of D independent pixels, white with probability p: (B,), in bits."""
-    p = uniform(rng, 0, 1, 3, 784)
-    p[:, :20], p[:, 20:50] = 0, 1  # sure pixels
-    nats, white = Bernoulli(p).entropy().sum(-1), torch.special.entr(p).sum(-1)
-    return (p,), {
-        CORRECT: nats / LOG_2,
-        MEAN: nats / LOG_2 / 784,
-        SIGN: -nats / LOG_2,
-        NATS: nats,
-        NAN: nats * math.nan,
-        "a pixel has two outcomes: black counts too, with 1 - p": AnyOf([white, white / LOG_2]),
     }

@@ -1,12 +1,10 @@
 """Exercises of lesson 08: search, arcs and directions in the latent space."""
 
-import math
-
 import torch
 from torch import Generator, Tensor
 
-from vae_lesson.checks.judge import CORRECT, AnyOf, Case
-from vae_lesson.checks.shared import normal, uniform
+from vae_lesson.checks.judge import CORRECT, Case
+from vae_lesson.checks.shared import normal, uniform, unless
 
 
 def find_code(rng: Generator) -> Case:
@@ -32,42 +30,60 @@ def find_code(rng: Generator) -> Case:
     }
 
 
-def slerp(rng: Generator) -> Case:
-    """attempt(a (L,), b (L,), t) -> the point at t on the arc from a to b, of equal length: (L,)."""
-    # omega is far from 90 degrees, where its sine is 1, and from 0, where the arc is a straight line.
-    omega, t, length = uniform(rng, 0.9, 1.2), 0.3, 3
+def even_walk(rng: Generator) -> Case:
+    """attempt(a (L,), b (L,), steps) -> (steps, L) from a to b, of their length, in equal steps."""
+    # omega is far from 0, where the arc is a straight line.
+    omega, length, steps = uniform(rng, 0.9, 1.2), 3, 7
     axes = length * torch.linalg.qr(normal(rng, 8, 2)).Q.T  # two directions at right angles
-    angles = omega * torch.tensor([0, 1, t, 1 - t])
-    a, b, truth, exchanged = torch.stack([angles.cos(), angles.sin()], 1).double() @ axes
-    straight = (1 - t) * a + t * b
-    return (a, b, t), {
-        CORRECT: truth,
-        "that is the straight line: turn the direction, keep the length": straight,
-        "a and b are exchanged: t = 0 is a": exchanged,
-        "you left out the division by sin(omega)": truth * omega.sin(),
-        "a stretched straight line does not turn evenly": straight * length / straight.norm(),
-        "the cosine of omega is a @ b divided by both lengths": truth * math.nan,
-    }
+    angles = torch.stack([torch.zeros(()), omega])
+    a, b = torch.stack([angles.cos(), angles.sin()], 1).double() @ axes
+
+    def differ(values: Tensor, others: Tensor) -> bool:
+        return bool((values - others).abs().max() > 1e-3)
+
+    def uneven(walk: Tensor) -> bool:
+        step = walk.diff(dim=0).norm(dim=1)
+        return differ(step, step.mean())
+
+    return (a, b, steps), unless(
+        {
+            f"expected shape ({steps}, 8): one code in each row": lambda walk: walk.shape != (steps, 8),
+            "a number is NaN: is the cosine of the angle a @ b divided by both lengths?": (
+                lambda walk: not walk.isfinite().all()
+            ),
+            "the first code must be a": lambda walk: differ(walk[0], a),
+            "the last code must be b": lambda walk: differ(walk[-1], b),
+            "the codes on the way are not as long as a and b: a straight way is too short in the middle": (
+                lambda walk: differ(walk.norm(dim=1), torch.tensor(length))
+            ),
+            "the lengths are right, but the steps are not equal: turn by equal angles": uneven,
+        }
+    )
 
 
-def attribute_direction(rng: Generator) -> Case:
-    """attempt(mu (N, L), attribute (N,)) -> direction (L,) of length 1, from low to high attribute."""
-    mu = normal(rng, 401, 6) + torch.linspace(1, 3, 6)
-    attribute = (mu @ normal(rng, 6) + normal(rng, 401)).exp()  # its mean is far above its median
-    middle, much = attribute.median(), attribute > attribute.mean()
-    above, below = attribute > middle, attribute < middle
-    splits = [(above, ~above), (~below, below), (above, below)]  # one code stands at the median itself
-    steps = [mu[high].mean(0) - mu[low].mean(0) for high, low in splits]
-    sums = [mu[high].sum(0) - mu[low].sum(0) for high, low in splits[:2]]  # in the third it is the same
+def within_classes(rng: Generator) -> Case:
+    """attempt(mu (N, L), attribute (N,), labels (N,)) -> direction (L,) of length 1 that keeps the class."""
+    labels = torch.arange(10).repeat(60)
+    along, across = torch.linalg.qr(normal(rng, 6, 2)).Q.T  # within a class; from class to class
+    attribute = labels + normal(rng, 600)  # it differs more between classes than within one
+    mu = (
+        torch.outer(attribute - labels, along) + torch.outer(0.5 * labels, across) + 0.3 * normal(rng, 600, 6)
+    )
 
-    def units(vectors: list[Tensor]) -> AnyOf:
-        return AnyOf(vector / vector.norm() for vector in vectors)
+    def share(direction: Tensor, of: Tensor) -> float:
+        return float(direction @ of / direction.norm())
 
-    return (mu, attribute), {
-        CORRECT: units(steps),
-        "make its length 1: divide by the norm": AnyOf(steps),
-        "the sign: from little to much": units([-step for step in steps]),
-        "split at the median, not at the mean": units([mu[much].mean(0) - mu[~much].mean(0)]),
-        "subtract the mean code of those that have little": units([mu[high].mean(0) for high, _ in splits]),
-        "take means, not sums: the groups may differ in size": units(sums),
-    }
+    return (mu, attribute, labels), unless(
+        {
+            "expected shape (6,): one number for each latent": lambda d: d.shape != (6,),
+            "NaN: in some class no code is above the overall median; take the median of each class": (
+                lambda d: not d.isfinite().all()
+            ),
+            "the sign: from little to much": lambda d: share(d, along) < -0.98,
+            "this way leads from class to class: compare codes of the same class only": (
+                lambda d: abs(share(d, across)) > 0.3
+            ),
+            "this is not the way in which the attribute grows": lambda d: not share(d, along) >= 0.98,
+            "make its length 1: divide by the norm": lambda d: abs(d.norm() - 1) > 1e-3,
+        }
+    )

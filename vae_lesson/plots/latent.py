@@ -76,10 +76,10 @@ def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     """A kept figure for a widget.  Returns move(x, y) -> Figure with a cross there, move() with none.
 
     A cross that would lie outside stands at the border.
-    points: (N, 2), drawn as their digits; name: of the plane; labels: (N,).
+    points: (N, 2), drawn as their digits; name: of its two axes; labels: (N,).
     """
-    axis = panel(f"Where it lands: {name}", (3.6, 3.6), aspect="equal")
-    axis.figure.set_dpi(100)
+    axis = panel("Where it lands (cross)", (3.6, 3.6), aspect="equal", xlabel=name)
+    axis.figure.set(dpi=100, layout_engine="constrained")
     draw_numerals(axis, points, labels)
     cross_style = {"color": "black", "markersize": 16, "markeredgewidth": 4, "clip_on": False}
     (cross,) = axis.plot([], [], "x", animated=True, **cross_style)

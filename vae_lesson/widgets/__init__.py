@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 (imported to be found here)
 from vae_lesson.widgets.base import Board, LiveCurves, slide, to_png
-from vae_lesson.widgets.codes import Codes
+from vae_lesson.widgets.codes import Codes, measure
 from vae_lesson.widgets.drawing import DrawADigit
 from vae_lesson.widgets.explorer import LatentExplorer
 from vae_lesson.widgets.plane import LatentPlane

@@ -38,14 +38,15 @@ class Sentence(anywidget.AnyWidget):
 class Board(ipywidgets.VBox):
     """What all widgets of the course share; in plain text it reads as its sentence.
 
-    `.sliders` (name -> slider), `.image` (the picture), `.sentence` (a widget) and `.text` (its words).
+    `.sliders` (name -> slider), `.image` (the picture), `.sentence` (a widget) and `.text` (its words);
+    `.beside`: what else is shown, as a picture file that stands left of the picture where no widgets are.
     Small pictures travel as they are: the browser enlarges them to `width` pixels, without smoothing.
     """
 
     def __init__(self, width: int):
         super().__init__(layout={"max_width": "100%"})
         self.add_class(f"vae-lesson-{type(self).__name__}")  # where to find it on the page
-        self.sliders, self.sentence = {}, Sentence()
+        self.sliders, self.sentence, self.beside = {}, Sentence(), b""
         self.image = ipywidgets.Image(format="png", width=width, layout={"max_width": "100%"})
         self.image.layout.height = "auto"
         self.image.add_class("vae-lesson-pixels")
@@ -68,7 +69,7 @@ class Board(ipywidgets.VBox):
         return bundle
 
     def still(self) -> bytes:
-        """The picture as PNG, in the width that it has on the screen."""
+        """The picture as PNG, in the width that it has on the screen, and what stands beside it."""
         from PIL import Image
 
         picture, file = Image.open(io.BytesIO(self.image.value)), io.BytesIO()
@@ -77,7 +78,15 @@ class Board(ipywidgets.VBox):
             picture = picture.resize(
                 (width, picture.height * width // picture.width), Image.Resampling.NEAREST
             )
-        picture.quantize(32).save(file, "PNG", optimize=True)
+        if self.beside:
+            left = Image.open(io.BytesIO(self.beside))
+            left.thumbnail((400, 400))
+            size = left.width + 10 + picture.width, max(left.height, picture.height)
+            both = Image.new("RGB", size, "white")
+            both.paste(left)
+            both.paste(picture, (left.width + 10, 0))
+            picture = both
+        picture.quantize(128 if self.beside else 32).save(file, "PNG", optimize=True)
         return file.getvalue()
 
     def __repr__(self) -> str:

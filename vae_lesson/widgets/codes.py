@@ -1,6 +1,7 @@
 """What the explorers know about a model: the codes of test digits, and pictures and words for any code."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
@@ -9,6 +10,29 @@ from vae_lesson.data import Dataset, binarize, load_dataset
 
 NEIGHBOURS = 50
 NEEDS = ("latent_dim", "likelihood", "encode", "decode", "pixels")
+
+
+def measure(pictures: Tensor) -> dict[str, Tensor]:
+    """Four attributes of pictures (..., 28, 28) in [0, 1], each (...).
+
+    ink: the sum of the pixels.  thickness: the share that is left without the outer layer of each stroke.
+    width: the standard deviation of the ink from left to right, in pixels.
+    slant: how many pixels the ink moves to the right for each pixel upwards.
+    """
+    p = pictures.detach().float().cpu().clamp(1e-9, 1)  # a black one has nearly no ink
+    core = -F.max_pool2d(-p.reshape(-1, 1, 28, 28), 3, stride=1, padding=1)  # the darkest neighbour
+    y, x = torch.meshgrid(13.5 - torch.arange(28), torch.arange(28) - 13.5, indexing="ij")
+    ink, *means = ((p * values).sum((-1, -2)) for values in (torch.ones(28, 28), x, y, x * x, x * y, y * y))
+    x, y, xx, xy, yy = (mean / ink for mean in means)
+    slant = (xy - x * y) / (yy - y * y)
+    thickness = core.view_as(p).sum((-1, -2)) / ink
+    return {"ink": ink, "thickness": thickness, "width": (xx - x * x).sqrt(), "slant": slant}
+
+
+def in_words(picture: Tensor) -> str:
+    """The attributes of one picture (28, 28) for the sentence below it."""
+    words = "ink {ink:.0f} pixels, thickness {thickness:.2f}, width {width:.1f} pixels, slant {slant:+.2f}"
+    return words.format(**measure(picture))
 
 
 class Codes:
@@ -71,7 +95,7 @@ class Codes:
         return distance.topk(min(NEIGHBOURS, len(distance)), largest=False).indices
 
     def vote(self, z: Tensor) -> str:
-        """In words: what the digits are whose codes lie nearest to z (L,)."""
+        """In words: which digits have the codes nearest to z (L,)."""
         nearest = self.labels[self.neighbours(z)]
         count, kind = nearest.bincount().max(0)
         return f"Of the {len(nearest)} test digits with the nearest codes, {int(count)} are {int(kind)}s."

@@ -13,7 +13,7 @@ from torch import Tensor
 from vae_lesson import plots, scoring
 from vae_lesson.data import mnist_style
 from vae_lesson.widgets.base import WRAP, Board, encoded
-from vae_lesson.widgets.codes import Codes
+from vae_lesson.widgets.codes import Codes, in_words
 from vae_lesson.widgets.controls import button, captions, number_field, side_by_side
 
 SIDE = 112  # of the canvas, as in canvas.js
@@ -55,6 +55,7 @@ class DrawADigit(Board):
         self.map = ipywidgets.Image(format="jpeg", width=360, layout={"max_width": "100%", "height": "auto"})
         self.number = number_field(len(self.codes.test))
         self.upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="upload a picture")
+        self.upload.layout.width = "max-content"
         self.upload.observe(self._uploaded, "value")
         buttons = [
             button("clear", self.clear),
@@ -69,7 +70,7 @@ class DrawADigit(Board):
             captions(["as MNIST has it", fed, "reconstruction", "nearest digit"], 112),
             *(self.image, self.sentence),
         ]
-        self._draw()
+        self.take(self.number.value)
 
     def clear(self) -> None:
         """An empty canvas."""
@@ -114,7 +115,7 @@ class DrawADigit(Board):
         ink = torch.frombuffer(bytearray(self.canvas.ink), dtype=torch.uint8).view(SIDE, SIDE)
         if not ink.any():
             self.z = self.log_px = None
-            self.map.value = encoded(self._move_cross(), "JPEG", quality=85)
+            self._land()
             self.show(torch.zeros(28, 28 * 4 + 6), EMPTY)
             return
         grey = mnist_style(ink)
@@ -122,15 +123,20 @@ class DrawADigit(Board):
         self.z = self.codes.model.encode(x)[0][0].float().cpu()
         self.log_px = self._score(x).item()
         nearest = self.codes.image(int(self.codes.neighbours(self.z)[0]) * self.codes.every)
-        landed = self._flat(self.z[None])[0][0]
-        self.map.value = encoded(self._move_cross(*landed.tolist()), "JPEG", quality=85)
+        self._land(*self._flat(self.z[None])[0][0].tolist())
+        drawn, again = grey / 255, self.codes.draw(self.z)
+        lost = ((drawn - again).abs() > 0.5).sum(1)  # in each row
         lower, known = int((self._known_log_px < self.log_px).sum()), len(self._known_log_px)
         self.show(
-            side_by_side([grey / 255, x[0, 0], self.codes.draw(self.z), nearest / 255]),
+            side_by_side([drawn, x[0, 0], again, nearest / 255]),
             f"log p(x) = {self.log_px:.1f} nats (importance sampling, K = {SAMPLES}): more probable than "
-            f"{lower} of {known} test digits. {self.codes.vote(self.z)} "
-            f"Distance of the code from the centre: {self.z.norm():.2f}.",
+            f"{lower} of {known} test digits. {self.codes.vote(self.z)} The drawing: {in_words(drawn)}. "
+            f"The reconstruction: {in_words(again)}. Pixels that differ by more than half: {lost.sum()}; "
+            f"in row {lost.argmax()} (of 0 to 27), which has most: {lost.max()}.",
         )
+
+    def _land(self, *point: float) -> None:
+        self.map.value = self.beside = encoded(self._move_cross(*point), "JPEG", quality=85)
 
     def _score(self, x: Tensor) -> Tensor:
         generator = torch.Generator(x.device).manual_seed(0)
@@ -143,4 +149,4 @@ class DrawADigit(Board):
         labels = self.codes.labels
         means = torch.stack([self.codes.mu[labels == kind].mean(0) for kind in labels.unique()])
         directions = torch.linalg.svd(means - means.mean(0), full_matrices=False).Vh[:2]
-        return (mu - means.mean(0)) @ directions.T, "where classes differ most"
+        return (mu - means.mean(0)) @ directions.T, "directions in which the classes differ most"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vae_lesson.widgets.base import WRAP, Board
-from vae_lesson.widgets.codes import Codes
+from vae_lesson.widgets.codes import Codes, in_words
 from vae_lesson.widgets.controls import (
     button,
     captions,
@@ -40,7 +40,7 @@ class LatentExplorer(Board):
         super().__init__(width=140 * len(names))
         self.reach, self.seed = reach, seed
         self.generator = torch.Generator().manual_seed(seed)
-        self._original, self._z = torch.zeros_like(self.codes.image(0) / 255), torch.zeros(model.latent_dim)
+        self._z = torch.zeros(model.latent_dim)
         wide = {"style": {"description_width": "170px"}, "layout": {"width": "98%"}}
         for latent in self.codes.order:
             self.sliders[f"z{latent + 1}"] = slider = handle(reach, **wide)
@@ -60,7 +60,7 @@ class LatentExplorer(Board):
             ipywidgets.GridBox(list(self.sliders.values()), layout=grid),
             *(captions(names, 140), self.image, self.sentence),
         ]
-        self.reset()
+        self.encode(self.number.value)
 
     @property
     def z(self) -> Tensor:
@@ -135,4 +135,5 @@ class LatentExplorer(Board):
             bits = (torch.special.entr(mean) + torch.special.entr(1 - mean)) / math.log(2)
             views.append(bits)
             text += f" Pixel entropy {bits.sum():.0f} bits in all."
-        self.show(side_by_side([*views, self._original]), f"{text} {self.codes.vote(self._z)}")
+        text += f" The mean: {in_words(mean)}. {self.codes.vote(self._z)}"
+        self.show(side_by_side([*views, self._original]), text)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vae_lesson import plots
 from vae_lesson.widgets.base import Board, encoded
-from vae_lesson.widgets.codes import Codes
+from vae_lesson.widgets.codes import Codes, in_words
 from vae_lesson.widgets.controls import handle, one_thread, place
 
 TILES = 15  # a side of the manifold
@@ -89,7 +89,8 @@ class LatentPlane(Board):
     @one_thread()
     def _moved(self) -> None:
         z1, z2 = self.pad.point
-        self.show(self.codes.draw(self.z), f"Code ({z1:+.2f}, {z2:+.2f}). {self.codes.vote(self.z)}")
+        digit = self.codes.draw(self.z)
+        self.show(digit, f"Code ({z1:+.2f}, {z2:+.2f}): {in_words(digit)}. {self.codes.vote(self.z)}")
         for slider, value in zip(self.sliders.values(), (z1, z2), strict=True):
             slider.value = place(slider, value)
 
@@ -97,5 +98,5 @@ class LatentPlane(Board):
         kind, labels = self.shown.value, self.codes.labels
         chosen = labels == int(kind) if kind.isdigit() else torch.full(labels.shape, kind == "all")
         figure = plots.manifold_with_codes(self._tiles, self.reach, self.codes.mu[chosen], labels[chosen])
-        jpeg = encoded(figure, "JPEG", quality=85)  # many colours: a quarter of the PNG
-        self.pad.picture = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+        self.beside = encoded(figure, "JPEG", quality=85)  # many colours: a quarter of the PNG
+        self.pad.picture = "data:image/jpeg;base64," + base64.b64encode(self.beside).decode()
