@@ -252,8 +252,6 @@ RIGHT = {
     "stroke_kernel": lambda: torch.tensor([[-1.0, 2, -1]] * 3),
     "even_layer": lambda factor: torch.tensor([2 * factor, factor, (factor + 1) // 2]),
     "enlarge": lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2), w, padding=1),
-    "conv_size": lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1,
-    "conv_parameters": lambda c_in, c_out, kernel: c_out * (c_in * kernel * kernel + 1),
     "find_code": lambda decode, x: search(decode, x)[0],
     "even_walk": turned,
     "within_classes": lambda mu, a, labels: F.normalize(within(mu, a, labels), dim=0),
