@@ -13,16 +13,18 @@ NEEDS = ("latent_dim", "likelihood", "encode", "decode", "pixels")
 
 
 def measure(pictures: Tensor) -> dict[str, Tensor]:
-    """Four attributes of pictures (..., 28, 28) in [0, 1], each (...).
+    """Four attributes of pictures (..., S, S) in [0, 1], each (...).
 
     ink: the sum of the pixels.  thickness: the share that is left without the outer layer of each stroke.
     width: the standard deviation of the ink from left to right, in pixels.
     slant: how many pixels the ink moves to the right for each pixel upwards.
     """
     p = pictures.detach().float().cpu().clamp(1e-9, 1)  # a black one has nearly no ink
-    core = -F.max_pool2d(-p.reshape(-1, 1, 28, 28), 3, stride=1, padding=1)  # the darkest neighbour
-    y, x = torch.meshgrid(13.5 - torch.arange(28), torch.arange(28) - 13.5, indexing="ij")
-    ink, *means = ((p * values).sum((-1, -2)) for values in (torch.ones(28, 28), x, y, x * x, x * y, y * y))
+    side = p.shape[-1]
+    core = -F.max_pool2d(-p.reshape(-1, 1, side, side), 3, stride=1, padding=1)  # the darkest neighbour
+    middle = torch.arange(side) - (side - 1) / 2
+    y, x = torch.meshgrid(-middle, middle, indexing="ij")
+    ink, *means = ((p * v).sum((-1, -2)) for v in (torch.ones_like(x), x, y, x * x, x * y, y * y))
     x, y, xx, xy, yy = (mean / ink for mean in means)
     slant = (xy - x * y) / (yy - y * y)
     thickness = core.view_as(p).sum((-1, -2)) / ink
@@ -30,7 +32,7 @@ def measure(pictures: Tensor) -> dict[str, Tensor]:
 
 
 def in_words(picture: Tensor) -> str:
-    """The attributes of one picture (28, 28) for the sentence below it."""
+    """The attributes of one picture (S, S) for the sentence below it."""
     words = "ink {ink:.0f} pixels, thickness {thickness:.2f}, width {width:.1f} pixels, slant {slant:+.2f}"
     return words.format(**measure(picture))
 
