@@ -46,7 +46,7 @@ class LatentExplorer(Board):
             self.sliders[f"z{latent + 1}"] = slider = handle(reach, **wide)
             slider.observe(partial(self._moved, latent), "value")
         columns = "repeat(auto-fill, minmax(min(330px, 100%), 1fr))"
-        grid = {"grid_template_columns": columns, "max_height": "270px", "overflow": "auto", "width": "98%"}
+        grid = {"grid_template_columns": columns, "max_height": "256px", "overflow": "auto", "width": "98%"}
         self.number = number_field(len(self.codes.test))
         buttons = [
             button("centre: z = 0", self.reset),
