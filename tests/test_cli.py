@@ -172,7 +172,7 @@ def test_figures_are_rebuilt_from_the_shipped_weights(tmp_path, monkeypatch):
     by_benchmark = {"cost.png", "page.gif", "page.png", "time_to_score.png"}  # made in tests/benchmarks/
     shown = cli.Path(__file__).parents[1] / "figures"
     assert made | by_benchmark == {path.name for path in shown.iterdir()}
-    assert all(path.stat().st_size < 600_000 for path in shown.iterdir())
+    assert all(path.stat().st_size < 700_000 for path in shown.iterdir())
 
 
 def test_doctor_finds_everything_in_order():

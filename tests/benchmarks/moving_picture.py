@@ -20,7 +20,7 @@ from vae_lesson.course import page
 
 FIGURES = Path(__file__).parents[2] / "figures"
 FRAMES, MILLISECONDS = 120, 90  # about eleven seconds, slow enough to read the digits
-SIZE, WIDTH = (1120, 668), 784
+SIZE, WIDTH = (1120, 654), 784
 HAND = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]  # an arrow, in pixels
 
 
