@@ -149,6 +149,32 @@ def vae_slip(x, mu, log_var, eps, decode, z=None, kl=None, sign=1):
     return fit(x, decode(z)) - sign * (kl_of(mu, log_var) if kl is None else kl)
 
 
+def keeps_old(model, x, planted=1e6, limit=1e5):
+    for p in model.parameters():
+        p.grad = torch.full_like(p, planted)
+    model.train_step(x)
+    return max(p.grad.abs().max() for p in model.parameters()) > limit
+
+
+def diagnosis(first, last, pixels, expected=LOG_2):
+    if last < 0:
+        return 3
+    return 1 if first < 2 else 2 if first > 1.1 * pixels * expected else 0
+
+
+def mended_step(model, optimizer, x, eps, cut=False, mean=0, clear="before"):
+    mu, log_var = model.encode(x)
+    z = (mu.detach() if cut else mu) + torch.exp(0.5 * log_var) * eps.float()
+    loss = (kl_of(mu, log_var) - fit(x.float(), model.decode(z))).sum() / x.shape[mean]
+    if clear == "before":
+        optimizer.zero_grad()
+    loss.backward()
+    if clear == "after":
+        model.zero_grad()
+    optimizer.step()
+    return loss
+
+
 RIGHT = {
     "rows_shifted": lambda x, shift: (x.T - shift).T,
     "mean_picture": lambda images: images.sum(0) / len(images),
@@ -197,6 +223,9 @@ RIGHT = {
     "find_code": lambda decode, x: search(decode, x)[0],
     "slerp": lambda a, b, t: torch.linalg.matrix_exp(t * torch.arccos(a @ b / (a @ a)) * turn(a, b)) @ a,
     "attribute_direction": lambda mu, a: direction(mu, a > a.median(), a <= a.median()),
+    "old_gradients": keeps_old,
+    "name_the_case": diagnosis,
+    "mended_step": mended_step,
 }
 STYLES = {
     "tensor": lambda answer: answer,
@@ -538,6 +567,22 @@ WRONG = [
     ("find_code", lambda decode, x: search(decode, x, 81)[-1], "most different"),
     ("find_code", lambda decode, x: torch.zeros(2), "the whole square, finer"),
     ("find_code", lambda decode, x: search(decode, x, 5)[:1], "shape (2,)"),
+    ("old_gradients", lambda model, x: True, "the healthy program ill"),
+    ("old_gradients", lambda model, x: False, "does not see"),
+    ("old_gradients", lambda model, x: model.train_step(x) > 1, ""),
+    ("old_gradients", functools.partial(keeps_old, limit=0), "the healthy program ill"),
+    ("old_gradients", functools.partial(keeps_old, planted=0.0), "does not see"),
+    ("name_the_case", lambda first, last, pixels: 0, ""),
+    ("name_the_case", lambda first, last, pixels: diagnosis(first, last, 784), ""),
+    ("name_the_case", functools.partial(diagnosis, expected=1), "D log 2"),
+    ("name_the_case", lambda first, last, pixels: diagnosis(first, abs(last), pixels), "below 0"),
+    ("name_the_case", lambda first, last, pixels: diagnosis(10, last, pixels), ""),
+    ("mended_step", functools.partial(mended_step, mean=1), "counts pixels"),
+    ("mended_step", functools.partial(mended_step, clear="after"), "no weight moved"),
+    ("mended_step", functools.partial(mended_step, cut=True), "cuts it off"),
+    ("mended_step", functools.partial(mended_step, clear="never"), "earlier step"),
+    ("mended_step", functools.partial(mended_step, cut=True, clear="never"), "not that of its gradient"),
+    ("mended_step", lambda *inputs: -mended_step(*inputs), "not -ELBO"),
 ]
 
 

@@ -43,7 +43,7 @@ def test_package_data_holds_mnist_weights_and_licence():
     assert data == {"vae_lesson": ["assets/*", "widgets/*.js", "course/*.html"]}
     names = {path.name for path in (ROOT / "vae_lesson" / "assets").iterdir()}
     weights = {f"{name}.safetensors" for name in RECIPES}
-    assert names == {"mnist.npz", "LICENSE.md"} | weights
+    assert names == {"mnist.npz", "clinic.npz", "LICENSE.md"} | weights
 
 
 def test_address_is_stamped_everywhere():

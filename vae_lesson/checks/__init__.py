@@ -3,7 +3,7 @@
 `print(checks.entropy(my_entropy))` prints "not attempted yet", "not yet: " with a hint, or "correct".
 """
 
-from vae_lesson.checks import coding, divergence, entropies, inference, latent, networks, ready
+from vae_lesson.checks import clinic, coding, divergence, entropies, inference, latent, networks, ready
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
 from vae_lesson.checks.judge import judge_of
@@ -51,3 +51,6 @@ decoded_entropy = judge_of(entropies.decoded_entropy)
 find_code = judge_of(latent.find_code)
 slerp = judge_of(latent.slerp)
 attribute_direction = judge_of(latent.attribute_direction)
+old_gradients = judge_of(clinic.old_gradients)
+name_the_case = judge_of(clinic.name_the_case)
+mended_step = judge_of(clinic.mended_step)
