@@ -172,7 +172,7 @@ def mended_step(model, optimizer, x, eps, cut=False, mean=0, clear="before"):
     if clear == "after":
         model.zero_grad()
     optimizer.step()
-    return loss
+    return loss.detach()
 
 
 RIGHT = {
