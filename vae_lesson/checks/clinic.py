@@ -39,9 +39,9 @@ def name_the_case(rng: Generator) -> list[Case]:
         3: "a first loss of about D log 2, and a last one below 0: which case was that?",
     }
     cases = []
-    for case in torch.arange(12)[torch.randperm(12, generator=rng)] % 4:
+    for number in torch.randperm(12, generator=rng).tolist():
         size, white, part, extra, power = uniform(rng, 0, 1, 5).tolist()
-        pixels, case = round(100 + 3000 * size), int(case)
+        case, pixels = number % 4, round((100, 600, 3000)[number // 4] * (1 + 0.5 * size))
         first = pixels * math.log(2) * (1 + 0.02 * extra)
         last = first * (0.1 + 0.85 * part)
         if case == 1:
