@@ -81,8 +81,9 @@ def card(runs: dict[str, dict], originals: Tensor, title: str) -> Figure:
     figure.suptitle(title, x=0.01, ha="left")
     axes = figure.subplots(len(runs), 4, squeeze=False, width_ratios=(1.3, 2.2, 1.1, 1.4))
     for (name, run), (curve, rebuilt, new, bars) in zip(runs.items(), axes, strict=True):
-        curve.plot(numbers(run["loss"]), "o-", markersize=3)
-        curve.set(title=f"{name}: last loss {run['loss'][-1]:.4g}", xlabel="epoch", ylabel="nats per image")
+        loss = numbers(run["loss"])
+        curve.plot(loss, "o-", markersize=3)
+        curve.set(title=f"{name}: last loss {loss[-1]:.4g}", xlabel="epoch", ylabel="nats per image")
         rebuilt.imshow(numbers(tile(torch.cat([originals, run["reconstructions"]]), 8)), **GREY)
         rebuilt.set(title="given (above) and rebuilt", xticks=[], yticks=[])
         new.imshow(numbers(tile(run["samples"], 4)), **GREY)
