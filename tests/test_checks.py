@@ -199,6 +199,32 @@ def plain_log_mass(x, m, s, half=0.5, eps=0.0, ends=(0, 255)):
     return (torch.where(x == ends[1], 1, above) - torch.where(x == ends[0], 0, below) + eps).log()
 
 
+def keeps_old(model, x, planted=1e6, limit=1e5):
+    for p in model.parameters():
+        p.grad = torch.full_like(p, planted)
+    model.train_step(x)
+    return max(p.grad.abs().max() for p in model.parameters()) > limit
+
+
+def diagnosis(first, last, pixels, expected=LOG_2):
+    if last < 0:
+        return 3
+    return 1 if first < 2 else 2 if first > 1.1 * pixels * expected else 0
+
+
+def mended_step(model, optimizer, x, eps, cut=False, mean=0, clear="before"):
+    mu, log_var = model.encode(x)
+    z = (mu.detach() if cut else mu) + torch.exp(0.5 * log_var) * eps.float()
+    loss = (kl_of(mu, log_var) - fit(x.float(), model.decode(z))).sum() / x.shape[mean]
+    if clear == "before":
+        optimizer.zero_grad()
+    loss.backward()
+    if clear == "after":
+        model.zero_grad()
+    optimizer.step()
+    return loss.detach()
+
+
 RIGHT = {
     "rows_shifted": lambda x, shift: (x.T - shift).T,
     "mean_picture": lambda images: images.sum(0) / len(images),
@@ -245,7 +271,6 @@ RIGHT = {
     "count_grey": lambda grey: shares_of(grey, 1),
     "hidden_variance": lambda weight, pixels, beta: torch.tensor(beta / weight * pixels / 2),
     "log_mass": lambda x, m, s: safe_log_mass(x, m, s),
-    "free_bits": lambda kl, free: torch.where(kl > free, kl, torch.tensor(free).to(kl)).sum(),
     "equal_price": lambda a, b: (a[1] - b[1]) / (b[0] - a[0]),
     "exactly_k": lambda v, noise, k: 0.99 * v.sort(descending=True).values[k - 1] / noise,
     "repaired_charge": lambda kl, free: sum(max(float(column.mean()), free) for column in kl.T),
@@ -255,6 +280,9 @@ RIGHT = {
     "find_code": lambda decode, x: search(decode, x)[0],
     "even_walk": turned,
     "within_classes": lambda mu, a, labels: F.normalize(within(mu, a, labels), dim=0),
+    "old_gradients": keeps_old,
+    "name_the_case": diagnosis,
+    "mended_step": mended_step,
 }
 STYLES = {
     "tensor": lambda answer: answer,
@@ -622,9 +650,6 @@ WRONG = [
     ("reparameterize", lambda mu, log_var, eps: mu + log_var * eps, "not log_var itself"),
     ("active_units", lambda mu: mu.std(0) > 0.01, "the standard deviation"),
     ("active_units", lambda mu: (mu**2).mean(0) > 0.01, "far from 0"),
-    ("free_bits", lambda kl, free: kl.sum().clamp(min=free), "for each latent"),
-    ("free_bits", lambda kl, free: kl.clamp(max=free).sum(), "are exchanged"),
-    ("free_bits", lambda kl, free: (kl - free).clamp(min=0).sum(), "not a discount"),
     ("equal_price", lambda a, b: (a[0] - b[0]) / (b[1] - a[1]), "rate per distortion"),
     ("equal_price", lambda a, b: (b[1] - a[1]) / (b[0] - a[0]), "is positive"),
     ("equal_price", lambda a, b: b[0] + b[1] - a[0] - a[1], "not a price"),
@@ -689,6 +714,22 @@ WRONG = [
     ("find_code", lambda decode, x: search(decode, x, 81)[-1], "most different"),
     ("find_code", lambda decode, x: torch.zeros(2), "the whole square, finer"),
     ("find_code", lambda decode, x: search(decode, x, 5)[:1], "shape (2,)"),
+    ("old_gradients", lambda model, x: True, "the healthy program ill"),
+    ("old_gradients", lambda model, x: False, "does not see"),
+    ("old_gradients", lambda model, x: model.train_step(x) > 1, ""),
+    ("old_gradients", functools.partial(keeps_old, limit=0), "the healthy program ill"),
+    ("old_gradients", functools.partial(keeps_old, planted=0.0), "does not see"),
+    ("name_the_case", lambda first, last, pixels: 0, ""),
+    ("name_the_case", lambda first, last, pixels: diagnosis(first, last, 784), ""),
+    ("name_the_case", functools.partial(diagnosis, expected=1), "D log 2"),
+    ("name_the_case", lambda first, last, pixels: diagnosis(first, abs(last), pixels), "below 0"),
+    ("name_the_case", lambda first, last, pixels: diagnosis(10, last, pixels), ""),
+    ("mended_step", functools.partial(mended_step, mean=1), "counts pixels"),
+    ("mended_step", functools.partial(mended_step, clear="after"), "no weight moved"),
+    ("mended_step", functools.partial(mended_step, cut=True), "cuts it off"),
+    ("mended_step", functools.partial(mended_step, clear="never"), "earlier step"),
+    ("mended_step", functools.partial(mended_step, cut=True, clear="never"), "not that of its gradient"),
+    ("mended_step", lambda *inputs: -mended_step(*inputs), "not -ELBO"),
 ]
 
 

@@ -32,7 +32,7 @@ def cells(name, kind=None, tag=None):
 
 def test_the_lessons_are_there():
     theory = {"01_information", "02_entropy", "03_kl_divergence", "04_intractable_marginal", "05_elbo"}
-    practice = {"00_start_here", "06_feedforward_vae", "07_cnn_vae", "08_latent_space"}
+    practice = {"00_start_here", "06_feedforward_vae", "07_cnn_vae", "08_latent_space", "09_clinic"}
     assert practice | theory == {name for name, path in PATHS.items() if path.parent == FOLDER}
     assert {path.parent.name for path in PATHS.values()} <= {"notebooks", "deeper"}
 

@@ -29,6 +29,7 @@ def values(*shape, device="cpu"):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0)).to(device).requires_grad_()
 
 
+PICTURES = ("reconstructions", "samples")
 EVERY_FIGURE = {  # v: as `values`
     "a budget": lambda v: plots.boxes(
         {"": (v(3), v(3))}, ["0", "10", "11"], TITLE, xlabel="x", size=(7, 1.6)
@@ -41,6 +42,14 @@ EVERY_FIGURE = {  # v: as `values`
     "bars": lambda v: plots.bars({"a": v(9), "b": list(v(9))}, range(9), TITLE, ylabel="nats", size=(5, 2.8)),
     "bound_bar": lambda v: plots.bound_bar(-100 * v(1)[0], -280.0, TITLE)(-200 * v(1)[0], 80 * v(1)[0]),
     "boxes": lambda v: plots.boxes({"a": (v(4), v(4)), "b": (v(4), v(4) - 0.5)}, "abcd", TITLE, xlabel="x"),
+    "card": lambda v: plots.card(
+        {
+            name: {"loss": v(11), "kl_per_latent": v(9)} | dict.fromkeys(PICTURES, v(8, 28, 28))
+            for name in "ab"
+        },
+        v(8, 28, 28),
+        TITLE,
+    ),
     "digits": lambda v: plots.digits(v(23, 1, 28, 28), TITLE),
     "filled_panels": lambda v: plots.filled_panels(
         v(5), {name: {"a": v(5), "b": v(5)} for name in "abc"}, TITLE, xlabel="x", ylabel="y"
@@ -109,6 +118,16 @@ def test_tiles_stand_where_they_belong():
     tiles = plots.tile(images, 3)
     assert tiles.shape == (4, 9)
     torch.testing.assert_close(tiles[::2, ::3], torch.tensor([[0, 0.1, 0.2], [0.3, 0.4, 1.0]]))
+
+
+def test_a_card_shows_the_values_it_is_given():
+    run = {"loss": [550.0, 120.0], "kl_per_latent": [0.0, 2.0, 1.5]}
+    run |= {name: torch.full((8, 28, 28), 0.5) for name in PICTURES}
+    curve, rebuilt, new, bars = plots.card({"a": run}, torch.ones(8, 28, 28), "t").axes
+    assert list(curve.lines[0].get_ydata()) == [550, 120] and "120" in curve.get_title("left")
+    assert [bar.get_height() for bar in bars.patches] == [0, 2, 1.5]
+    above, below = rebuilt.images[0].get_array().reshape(2, 28, -1)
+    assert (above == 1).all() and (below == 0.5).all() and new.images[0].get_array().shape == (56, 112)
 
 
 def test_rows_of_digits_are_named_at_their_middles():

@@ -4,6 +4,7 @@
 """
 
 from vae_lesson.checks import (
+    clinic,
     coding,
     convolutions,
     divergence,
@@ -58,7 +59,6 @@ active_units = judge_of(networks.active_units)
 stroke_kernel = judge_of(convolutions.stroke_kernel)
 even_layer = judge_of(convolutions.even_layer)
 enlarge = judge_of(convolutions.enlarge)
-free_bits = judge_of(networks.free_bits)
 count_grey = judge_of(grey.count_grey)
 hidden_variance = judge_of(grey.hidden_variance)
 log_mass = judge_of(grey.log_mass)
@@ -72,3 +72,6 @@ mistake_in_a_report = judge_of(scores.mistake_in_a_report)
 find_code = judge_of(latent.find_code)
 even_walk = judge_of(latent.even_walk)
 within_classes = judge_of(latent.within_classes)
+old_gradients = judge_of(clinic.old_gradients)
+name_the_case = judge_of(clinic.name_the_case)
+mended_step = judge_of(clinic.mended_step)

@@ -42,8 +42,10 @@ def verdict(attempt: Callable, inputs: tuple, answers: dict[str, object]) -> str
     """Not attempted yet, correct, or "not yet" with a hint that names the likely slip; never an exception."""
     if not callable(attempt):
         return "not yet: give the judge your function itself, without calling it"
+    inputs = [v.to(torch.float32, copy=True) if torch.is_tensor(v) else v for v in inputs]
     try:
-        result = attempt(*(v.to(torch.float32, copy=True) if torch.is_tensor(v) else v for v in inputs))
+        with torch.random.fork_rng([]):  # whatever the attempt draws or seeds
+            result = attempt(*inputs)
     except Exception as error:
         if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own have a message
             return NOT_ATTEMPTED

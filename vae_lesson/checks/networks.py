@@ -101,17 +101,3 @@ def active_units(rng: Generator) -> Case:
         "the variance over the images (dimension 0), not over the latents": mu.var(1) > 0.01,
         "asked is the comparison with 0.01, not the variance itself": mu.var(0),
     }
-
-
-def free_bits(rng: Generator) -> Case:
-    """attempt(kl (L,), free) -> KL term of the objective: no latent is charged less than `free` nats."""
-    free = 0.25
-    kl = torch.cat([uniform(rng, 0, 0.2, 4), uniform(rng, 1, 1.5, 4)])[torch.randperm(8, generator=rng)]
-    truth = sum(max(value, free) for value in kl.tolist())
-    return (kl, free), {
-        CORRECT: truth,
-        "the floor is for each latent: take the maximum first, then the sum": kl.sum().clamp(min=free),
-        "minimum and maximum are exchanged: the charge is at least `free`": kl.clamp(max=free).sum(),
-        "sum over the latents, not the mean": truth / 8,
-        "free bits are a floor, not a discount": (kl - free).clamp(min=0).sum(),
-    }

@@ -12,5 +12,5 @@ from vae_lesson.plots.latent import (
     posterior_ellipses,
     posterior_maps,
 )
-from vae_lesson.plots.pictures import digits, maps, rows_of_digits, tile
+from vae_lesson.plots.pictures import card, digits, maps, rows_of_digits, tile
 from vae_lesson.plots.style import COLORS, show, use_style

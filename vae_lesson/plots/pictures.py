@@ -69,3 +69,28 @@ def tile(images: Tensor, columns: int) -> Tensor:
     missing = -len(images) % columns
     images = torch.cat([images, images.new_ones(missing, height, width)])
     return images.unflatten(0, (-1, columns)).transpose(1, 2).reshape(-1, columns * width)
+
+
+def card(runs: dict[str, dict], originals: Tensor, title: str) -> Figure:
+    """What a doctor sees of training runs, a row each: loss, reconstructions, new samples, KL per latent.
+
+    runs: name -> loss (E + 1,), before training and after each epoch, and kl_per_latent (L,), in nats per
+    image; reconstructions and samples (8, 28, 28), in [0, 1].  originals: what they rebuild, (8, 28, 28).
+    """
+    figure = Figure(figsize=(10, 1.8 * len(runs) + 0.5))
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = figure.subplots(len(runs), 4, squeeze=False, width_ratios=(1.3, 2.2, 1.1, 1.4))
+    for (name, run), (curve, rebuilt, new, bars) in zip(runs.items(), axes, strict=True):
+        loss = numbers(run["loss"])
+        curve.plot(loss, "o-", markersize=3)
+        curve.set(title=f"{name}: last loss {loss[-1]:.4g}", xlabel="epoch", ylabel="nats per image")
+        rebuilt.imshow(numbers(tile(torch.cat([originals, run["reconstructions"]]), 8)), **GREY)
+        rebuilt.set(title="given (above) and rebuilt", xticks=[], yticks=[])
+        new.imshow(numbers(tile(run["samples"], 4)), **GREY)
+        new.set(title="new samples", xticks=[], yticks=[])
+        kl = numbers(run["kl_per_latent"])
+        bars.bar(range(1, len(kl) + 1), kl)
+        bars.set(title="KL per latent", xlabel="latent", ylabel="nats", ylim=(0, max(1, 1.05 * kl.max())))
+    for axis in axes.flat:
+        axis.title.set_fontsize(10)
+    return figure
