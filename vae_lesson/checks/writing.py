@@ -215,11 +215,13 @@ def _scores(pair: object, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     logits = _decoded(decode, mu)
     if logits.min() >= 0 and logits.max() <= 1:
         raise Slip("decode gives probabilities; asked are logits: leave the last sigmoid out")
-    elbo = _weighed(decode, x, mu, log_var, 1, rng)[0].mean()
-    others = {"log sigma": 2 * log_var, "sigma": 2 * log_var.log(), "the variance": log_var.log()}
-    for name, other in others.items():
-        if other.isfinite().all() and _weighed(decode, x, mu, other, 1, rng)[0].mean() > elbo + 3:
-            raise Slip(f"encode gives {name}; asked is log_var, the log of the variance")
+    log = log_var.log()  # NaN, if one is negative
+    meant = {"log_var": log_var, "log sigma": 2 * log_var, "sigma": 2 * log, "a variance": log}
+    elbos = {name: _weighed(decode, x, mu, v, 1, rng)[0].mean() for name, v in meant.items()}
+    elbos = {name: elbo.nan_to_num(-math.inf) for name, elbo in elbos.items()}
+    best = max(elbos, key=elbos.get)
+    if elbos[best] > elbos["log_var"] + 3:  # far more than the noise of one sample an image
+        raise Slip(f"encode gives {best}; asked is log_var, the log of the variance")
     return _weighed(decode, x, mu, log_var, SAMPLES, rng)
 
 

@@ -109,14 +109,13 @@ def plane_and_manifold(
     The dashed circles are the prior's one and two standard deviations.
     """
     mu, sigma, labels = numbers(mu), np.exp(0.5 * numbers(log_var)), numbers(labels)
-    figure, (codes, decoded) = panels(("encoder: q(z|x)", "decoder: p(x|z)"), title, (11, 5.6))
-    far = max(np.abs(mu).max() + 0.3, reach)
-    codes.set(xlim=(-far, far), ylim=(-far, far), aspect="equal", **LATENT_AXES)
+    figure, (codes, decoded) = panels(("encoder: q(z|x)", "decoder: p(x|z)"), title, (11, 6.2))
+    codes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", **LATENT_AXES)
     for radius in (1, 2):
         codes.add_patch(Ellipse((0, 0), 2 * radius, 2 * radius, fill=False, linestyle="--", color="dimgray"))
     for m, s, label in zip(mu, sigma, labels, strict=True):
         codes.add_patch(Ellipse(m, *(2 * s), color=COLORS[label], alpha=0.5, linewidth=0))
-        codes.annotate(str(label), m, fontsize=8, ha="center", va="center")
+        codes.text(*m, str(label), fontsize=8, ha="center", va="center", clip_on=True)
     _draw_manifold(decoded, images, reach)
     return figure
 
