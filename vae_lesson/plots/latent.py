@@ -109,7 +109,7 @@ def plane_and_manifold(
     The dashed circles are the prior's one and two standard deviations.
     """
     mu, sigma, labels = numbers(mu), np.exp(0.5 * numbers(log_var)), numbers(labels)
-    figure, (codes, decoded) = panels(("encoder: q(z|x)", "decoder: p(x|z)"), title, (11, 6.2))
+    figure, (codes, decoded) = panels(("encoder: q(z|x)", "decoder: p(x|z)"), title, (11, 6))
     codes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", **LATENT_AXES)
     for radius in (1, 2):
         codes.add_patch(Ellipse((0, 0), 2 * radius, 2 * radius, fill=False, linestyle="--", color="dimgray"))
