@@ -1,4 +1,4 @@
-"""Exercises of lessons 05 to 07: the parts of a VAE, its ELBO, and the sizes of convolutions."""
+"""Exercises of lessons 05 to 07: the ELBO of a VAE, free bits, and the sizes of convolutions."""
 
 import torch
 import torch.nn.functional as F

@@ -116,7 +116,7 @@ def train_step(rng: Generator) -> list[Case]:
         "z: sigma is exp(0.5 * log_var)": lambda v: abs(spread(log_var.exp()) - 1) < 0.15,
         "z is mu + sigma * eps, with eps from N(0, I)": lambda v: abs(spread(sigma) - 1) > 0.15,
         "an old gradient was added: call optimizer.zero_grad() before backward()": lambda v: any(
-            down(hint, old) for hint in losses()
+            down(hint, old) and not down(hint) for hint in losses()
         ),
     }
     slips |= {hint: lambda v, hint=hint: down(hint) for hint in before.losses(x, mu) if hint != CORRECT}
