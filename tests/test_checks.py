@@ -178,6 +178,47 @@ def broken(x, mu, log_sigma, eps, noise, fixed=0.0):
     return fit - kl_of(mu[:, None], log_sigma[:, None]) + fixed
 
 
+def step(vae, optimizer, x, *, of=None, z=None, clear=True, backward=True, move=True, returns=1):
+    """One step of training, right or with one slip; of: the loss, of log p(x|z) (B, D) and the KL (B, L)."""
+    x = x.float()
+    mu, log_var = vae.encoder(x).chunk(2, -1)
+    eps = torch.randn(mu.shape)
+    z = mu + torch.exp(0.5 * log_var) * eps if z is None else z(mu, log_var, eps)
+    fit = -F.binary_cross_entropy_with_logits(vae.decoder(z), x, reduction="none")
+    kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
+    loss = (kl.sum(-1) - fit.sum(-1)).mean() if of is None else of(fit, kl)
+    if clear:
+        optimizer.zero_grad()
+    if backward:
+        loss.backward()
+    if move:
+        optimizer.step()
+    return returns * loss.detach()
+
+
+def step_cleared_too_late(vae, optimizer, x):
+    step(vae, optimizer, x, move=False)
+    optimizer.zero_grad()
+    optimizer.step()
+    return 20.0
+
+
+def step_of_log_sigma(vae, optimizer, x):
+    """The KL takes log_var for log sigma."""
+    mu, log_var = vae.encoder(x).chunk(2, -1)
+    z = mu + torch.exp(0.5 * log_var) * torch.randn(mu.shape)
+    loss = (kl_of(mu, 2 * log_var) - fit(x, vae.decoder(z))).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def report(log_w):
+    log_px = log_w.logsumexp(0) - math.log(len(log_w))
+    return torch.stack([-log_px.mean(), log_px.std() / math.sqrt(len(log_px))])
+
+
 def vae_slip(x, mu, log_var, eps, decode, z=None, kl=None, sign=1):
     z = mu + torch.exp(log_var / 2) * eps if z is None else z
     return fit(x, decode(z)) - sign * (kl_of(mu, log_var) if kl is None else kl)
@@ -264,10 +305,6 @@ RIGHT = {
     "enough_samples": lambda log_w, limit: math.ceil(needed(log_w.double(), limit)),
     "tilted_gaussian": torch.linalg.cholesky,
     "mistake_in_a_report": lambda means, errors: 1 + out_of_bounds(means, errors).argmax(),
-    "reparameterize": lambda mu, log_var, eps: mu + torch.sqrt(torch.exp(log_var)) * eps,
-    "log_px_given_z": fit,
-    "gaussian_kl": kl_of,
-    "active_units": lambda mu: ((mu - mu.mean(0)) ** 2).mean(0) > 0.01,
     "count_grey": lambda grey: shares_of(grey, 1),
     "hidden_variance": lambda weight, pixels, beta: torch.tensor(beta / weight * pixels / 2),
     "log_mass": lambda x, m, s: safe_log_mass(x, m, s),
@@ -277,6 +314,8 @@ RIGHT = {
     "stroke_kernel": lambda: torch.tensor([[-1.0, 2, -1]] * 3),
     "even_layer": lambda factor: torch.tensor([2 * factor, factor, (factor + 1) // 2]),
     "enlarge": lambda h, w: F.conv2d(F.interpolate(h, scale_factor=2), w, padding=1),
+    "train_step": step,
+    "honest_score": report,
     "find_code": lambda decode, x: search(decode, x)[0],
     "even_walk": turned,
     "within_classes": lambda mu, a, labels: F.normalize(within(mu, a, labels), dim=0),
@@ -436,8 +475,6 @@ WRONG = [
     ("log_marginal", lambda log_pz, log_px: (log_pz + log_px).exp().sum(1).log(), "underflows"),
     ("entropy", lambda p: -(p * p.log()).sum(-1), "gave nan"),
     ("image_information", lambda x, p: F.binary_cross_entropy(p.expand_as(x), x), "3 values are asked"),
-    ("active_units", lambda mu: mu.var(1) > 0.01, "over the images"),
-    ("active_units", lambda mu: (mu.var(0) > 0.01).sum(), "6 values are asked"),
     ("image_information", lambda x, p: -torch.xlogy(x, p).sum(1), "a black pixel"),
     ("image_information", lambda x, p: cost(1 - p, x).sum(1), "the probability of white"),
     ("image_information", lambda x, p: -(p**x).prod(-1).log(), "0 for the computer"),  # as in the lesson
@@ -645,11 +682,6 @@ WRONG = [
     ("vae_elbo", lambda x, m, v, e, d: vae_slip(x, m, v, e, d, z=m), "not its mean"),
     ("vae_elbo", lambda x, m, v, e, d: vae_slip(x, m, v, e, d, kl=0), "the KL is missing"),
     ("vae_elbo", lambda x, m, v, e, d: vae_slip(x, m, v, e, d, z=e), ""),
-    ("gaussian_kl", lambda m, v: 0.5 * ((m**2 + 1) / v.exp() - 1 + v).sum(-1), "the direction"),
-    ("reparameterize", lambda mu, log_var, eps: mu + log_var.exp() * eps, "the log of the variance"),
-    ("reparameterize", lambda mu, log_var, eps: mu + log_var * eps, "not log_var itself"),
-    ("active_units", lambda mu: mu.std(0) > 0.01, "the standard deviation"),
-    ("active_units", lambda mu: (mu**2).mean(0) > 0.01, "far from 0"),
     ("equal_price", lambda a, b: (a[0] - b[0]) / (b[1] - a[1]), "rate per distortion"),
     ("equal_price", lambda a, b: (b[1] - a[1]) / (b[0] - a[0]), "is positive"),
     ("equal_price", lambda a, b: b[0] + b[1] - a[0] - a[1], "not a price"),
@@ -703,6 +735,46 @@ WRONG = [
     ("within_classes", lambda mu, a, labels: -within(mu, a, labels), "the sign"),
     ("within_classes", lambda mu, a, labels: mu[a > a.median()].mean(0), ""),
     ("within_classes", lambda mu, a, labels: F.normalize(mu.std(0), dim=0), ""),
+    ("train_step", lambda *a: step(*a, move=False), "call optimizer.step()"),
+    ("train_step", lambda *a: step(*a, clear=False, move=False), "call optimizer.step()"),
+    ("train_step", lambda *a: step(*a, backward=False), "then backward()"),
+    ("train_step", step_cleared_too_late, "first zero_grad()"),
+    ("train_step", lambda *a: step(*a, clear=False, backward=False), "where is backward()"),
+    ("train_step", lambda *a: step(*a, clear=False), "an old gradient was added"),
+    ("train_step", lambda *a: step(*a, clear=False, of=lambda f, k: -f.sum(-1).mean()), "an old gradient"),
+    (
+        "train_step",
+        lambda *a: step(*a, of=lambda f, k: (k.sum(-1) - f.sum(-1)).sum()),
+        "average over the batch",
+    ),
+    ("train_step", lambda *a: step(*a, of=lambda f, k: (f.sum(-1) - k.sum(-1)).mean()), "lowers the ELBO"),
+    ("train_step", lambda *a: step(*a, of=lambda f, k: k.sum(-1).mean() - f.mean()), "average over pixels"),
+    ("train_step", lambda *a: step(*a, of=lambda f, k: k.mean() - f.mean()), "same for the latents"),
+    ("train_step", lambda *a: step(*a, of=lambda f, k: -f.sum(-1).mean()), "the KL is missing"),
+    ("train_step", lambda *a: step(*a, of=lambda f, k: -(f.sum(-1) + k.sum(-1)).mean()), "sign of the KL"),
+    (
+        "train_step",
+        lambda *a: step(*a, of=lambda f, k: 2 * k.sum(-1).mean() - f.sum(-1).mean()),
+        "factor 1/2",
+    ),
+    ("train_step", step_of_log_sigma, "log_var for log sigma"),
+    ("train_step", lambda *a: step(*a, z=lambda m, v, e: m), "not its mean"),
+    ("train_step", lambda *a: step(*a, z=lambda m, v, e: m + v.exp() * e), "exp(0.5 * log_var)"),
+    ("train_step", lambda *a: step(*a, z=lambda m, v, e: m + (v / 2).exp() * e[:1]), "an eps of its own"),
+    ("train_step", lambda *a: step(*a, z=lambda m, v, e: m + 3 * v * e), "with eps from N(0, I)"),
+    ("train_step", lambda *a: step(*a, z=lambda m, v, e: (m + (v / 2).exp() * e).detach()), "not down"),
+    ("train_step", lambda *a: step(*a, returns=-1), "return the loss too"),
+    ("train_step", lambda *a: step(*a).expand(3), "return the loss too"),
+    ("honest_score", lambda w: [-w.amax(0).mean(), report(w)[1]], "the best of K"),
+    ("honest_score", lambda w: [-w.amax(0).mean(), w.std() / math.sqrt(w.numel())], "the best of K"),
+    ("honest_score", lambda w: [-w.mean(), report(w)[1]], "an ELBO"),
+    ("honest_score", lambda w: [-w.logsumexp(0).mean(), report(w)[1]], "log K"),
+    ("honest_score", lambda w: -report(w), "the sign"),
+    ("honest_score", lambda w: report(w)[:1], "two numbers"),
+    ("honest_score", lambda w: report(w) * torch.tensor([1, math.sqrt(w.shape[1])]), "the root of their"),
+    ("honest_score", lambda w: [report(w)[0], report(w)[1] ** 2], "a variance"),
+    ("honest_score", lambda w: [report(w)[0], w.std() / math.sqrt(w.numel())], "are no images"),
+    ("honest_score", lambda w: [-w.exp().mean(0).log().mean(), report(w)[1]], "underflows"),
     (
         "within_classes",
         lambda mu, a, k: torch.stack([difference(mu[k == i], a[k == i], a.median()) for i in range(10)]).mean(
@@ -736,7 +808,9 @@ WRONG = [
 @pytest.mark.parametrize("draws", [50, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name, wrong, hint", WRONG)
 def test_wrong_answers_are_refused_each_time(name, wrong, hint, draws):
-    for seed in range(draws // 10 if name in ("find_code", "raise_the_elbo") else draws):  # slow ones
+    for seed in range(
+        draws // 10 if name in ("find_code", "raise_the_elbo", "train_step") else draws
+    ):  # slow ones
         verdict = JUDGES[name](wrong, rng(seed))
         assert verdict.startswith("not yet: ") and hint in verdict, seed
 
@@ -766,8 +840,6 @@ def test_any_root_of_the_covariance_is_a_right_tilt():
 def test_other_conventions_are_right_too():
     for seed in range(20):
         assert checks.within_classes(regression, rng(seed)) == "correct"
-        for ddof in (0, 1):
-            assert checks.active_units(lambda mu: np.var(mu.numpy(), 0, ddof=ddof) > 0.01) == "correct"  # noqa: B023
 
 
 def test_the_best_gaussian_is_where_the_slope_of_the_cross_entropy_is_0():
@@ -890,3 +962,102 @@ def test_a_judge_leaves_the_global_random_numbers_alone_and_works_on_copies(name
     state = torch.get_rng_state()
     assert JUDGES[name](spoils_its_inputs) == "correct"
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class SmallVAE(torch.nn.Module):
+    """What a student may write, with dropout if asked."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        wide = [torch.nn.Linear(784, 100), torch.nn.SiLU(), torch.nn.Dropout(dropout)]
+        self.encoder = torch.nn.Sequential(*wide, torch.nn.Linear(100, 20))
+        self.decoder = torch.nn.Sequential(
+            torch.nn.Linear(10, 100), torch.nn.SiLU(), torch.nn.Linear(100, 784)
+        )
+
+    def encode(self, x):
+        return self.encoder(x).chunk(2, -1)
+
+
+@pytest.fixture(scope="module")
+def trained(mnist):
+    """Small VAEs, each trained for 300 steps with a loss of log p(x|z) (B, D) and the KL (B, L)."""
+
+    @functools.cache
+    def train(of=None, dropout=0.0, steps=300):
+        generator = torch.Generator().manual_seed(0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            vae = SmallVAE(dropout)
+            optimizer = torch.optim.Adam(vae.parameters(), lr=3e-3)
+            for _ in range(steps):
+                rows = torch.randint(2000, (100,), generator=generator)
+                step(vae, optimizer, torch.bernoulli(mnist[0].images[rows].flatten(1) / 255), of=of)
+        return vae
+
+    return train
+
+
+def empty_file(mnist, *pair, **settings):
+    images = mnist[0].images
+    state = torch.get_rng_state()
+    reply = checks.from_an_empty_file(lambda images: pair, images[:100], images[-200:], **settings)
+    assert torch.equal(torch.get_rng_state(), state) and "\n" not in reply and len(reply) < 300
+    return reply
+
+
+def test_a_vae_from_an_empty_file_is_scored_in_every_style(mnist, trained):
+    vae = trained()
+    reply = empty_file(mnist, vae.encode, vae.decoder)
+    nelbo, nll = map(float, re.search(r"-ELBO ([\d.]+), -log p\(x\) ([\d.]+)", reply).groups())
+    assert reply.startswith("correct: ") and 81 < nll < nelbo < 171 and "the 3 that" not in reply
+    as_numpy = lambda x: [part.detach().numpy() for part in vae.encode(x)]  # noqa: E731
+    shaped = lambda z: vae.decoder(z.reshape(-1, 10)).unflatten(-1, (1, 28, 28)).double()  # noqa: E731
+    assert empty_file(mnist, as_numpy, shaped).split("Trained")[0] == reply.split("Trained")[0]
+    assert "longer than the 0 that you had" in empty_file(mnist, vae.encode, vae.decoder, minutes=0)
+
+
+def test_the_judge_of_an_empty_file_scores_as_the_module_does(mnist, trained):
+    from vae_lesson import scoring
+    from vae_lesson.models import FeedforwardVAE
+
+    vae, model = trained(), FeedforwardVAE(10, hidden=100, blocks=0)
+    model.encoder[1], model.encoder[3] = vae.encoder[0], vae.encoder[3]
+    model.decoder[0], model.decoder[2] = vae.decoder[0], vae.decoder[2]
+    x = torch.bernoulli(mnist[0].images[-200:].flatten(1) / 255, generator=rng(0)).view(-1, 1, 28, 28)
+    scores = scoring.evaluate(model.eval(), x, samples=100)
+    reply = empty_file(mnist, vae.encode, vae.decoder)
+    found = re.search(r"-ELBO ([\d.]+), -log p\(x\) ([\d.]+) \(standard error ([\d.]+)\)", reply).groups()
+    expected = [
+        scores[f"negative_{name}"] for name in ("elbo", "log_likelihood", "log_likelihood_standard_error")
+    ]
+    assert [float(number) for number in found] == pytest.approx(expected, abs=1.2)
+
+
+def test_slips_from_an_empty_file_are_named(mnist, trained):
+    vae, dropped, short = trained(), trained(dropout=0.5), trained(steps=3)
+    pixels = trained(of=lambda fit, kl: kl.sum(-1).mean() - fit.mean())
+    free = trained(of=lambda fit, kl: -fit.sum(-1).mean())
+    halved = lambda x: (vae.encode(x)[0], vae.encode(x)[1] / 2)  # noqa: E731
+    for encode, decode, hint in (
+        (vae.encode, lambda z: vae.decoder(z).sigmoid(), "leave the last sigmoid out"),
+        (halved, vae.decoder, "encode gives log sigma"),
+        (lambda x: (vae.encode(x)[0], halved(x)[1].exp()), vae.decoder, "encode gives sigma"),
+        (lambda x: (vae.encode(x)[0], vae.encode(x)[1].exp()), vae.decoder, "encode gives a variance"),
+        (pixels.encode, pixels.decoder, "a mean over pixels"),
+        (free.encode, free.decoder, "is it in your loss"),
+        (short.encode, short.decoder, "train longer"),
+        (dropped.encode, dropped.decoder, "changes from call to call"),
+        (lambda x: vae.encode(x)[0], vae.decoder, "returns two"),
+        (lambda x: [part[0] for part in vae.encode(x)], vae.decoder, "of shape (200, L)"),
+        (vae.encode, lambda z: vae.decoder(z)[:, :100], "784 logits"),
+        (lambda x: vae.encode(x.view(-1, 28, 28)), vae.decoder, "stopped with RuntimeError"),
+        (lambda x: [part / 0 for part in vae.encode(x)], vae.decoder, "not finite"),
+        (vae, None, "two functions"),
+    ):
+        reply = empty_file(mnist, encode, decode)
+        assert reply.startswith("not yet: ") and hint in reply, (hint, reply)
+    assert checks.from_an_empty_file(stub, *[mnist[0].images[:100]] * 2) == "not attempted yet"
+    assert "your function stopped with" in checks.from_an_empty_file(
+        lambda _: 1 / 0, *[mnist[0].images[:9]] * 2
+    )

@@ -141,18 +141,19 @@ def test_figures_have_a_description(name):
 
 
 @each
-def test_stubs_say_not_attempted_and_solutions_are_correct(name):
+def test_stubs_say_not_attempted_and_solutions_are_correct(name, mnist):
+    few = {"": (), ", train.images, validation.images": (mnist[0].images[:1500], mnist[0].images[-200:])}
     stubs = cells(name, "code", "exercise")
     solutions = cells(name, "markdown", "solution")
     assert len(stubs) == len(solutions) >= (1 if name.startswith("00") else 3)
     for stub, solution in zip(stubs, solutions, strict=True):
         assert "".join(o.text for o in stub.outputs) == "not attempted yet\n"
-        judge, function = re.search(r"print\(checks\.(\w+)\((\w+)\)\)", stub.source).groups()
+        judge, function, data = re.search(r"print\(checks\.(\w+)\((\w+)(.*)\)\)", stub.source).groups()
         assert solution.source.startswith("<details>")
         code = re.search(r"```python\n(.*?)```", solution.source, re.DOTALL).group(1)
         names = {"torch": torch, "math": __import__("math"), "F": torch.nn.functional}
         exec(code, names)
-        assert getattr(checks, judge)(names[function]) == "correct"
+        assert re.match(r"correct(:|$)", getattr(checks, judge)(names[function], *few[data])), stub.source
 
 
 @pytest.mark.parametrize(

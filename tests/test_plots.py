@@ -72,7 +72,9 @@ EVERY_FIGURE = {  # v: as `values`
     "maps": lambda v: plots.maps({name: v(28, 28) for name in "abcd"}, TITLE, "nats"),
     "maps of the plane": lambda v: plots.maps({"a": v(9, 9), "b": v(9, 9)}, TITLE, "", reach=3, each=True),
     "named_curve": lambda v: plots.named_curve(v(2), v(2), ["β = 1", "β = 2"], TITLE, xlabel="x", ylabel="y"),
-    "posterior_ellipses": lambda v: plots.posterior_ellipses(v(60, 2), v(60, 2), LABELS, TITLE),
+    "plane_and_manifold": lambda v: plots.plane_and_manifold(
+        v(60, 2), v(60, 2), LABELS, v(9, 1, 28, 28), 3.0, TITLE
+    ),
     "posterior_maps": lambda v: plots.posterior_maps(
         [v(9, 9)] * 3, [(0, 1, 0, 1)] * 3, v(3, 2), v(3, 2), "abc", TITLE
     ),
@@ -285,7 +287,9 @@ def test_ladders_and_boxes_show_the_values_they_are_given():
 
 def test_ellipses_stand_at_mu_with_the_width_of_sigma():
     mu, log_var = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 2 * math.log(3)]])
-    axis = plots.posterior_ellipses(mu, log_var, torch.tensor([4]), "t").axes[0]
+    images = torch.rand(4, 1, 28, 28)
+    axis, decoded = plots.plane_and_manifold(mu, log_var, torch.tensor([4]), images, 3.0, "t").axes
+    assert decoded.images[0].get_extent() == [-3, 3, -3, 3] and axis.get_xlim() == (-3, 3)
     *prior, ellipse = axis.patches
     assert [circle.width for circle in prior] == [circle.height for circle in prior] == [2, 4]
     assert list(ellipse.center) == [1, -2] and (ellipse.width, ellipse.height) == pytest.approx((2, 6))

@@ -16,6 +16,7 @@ from vae_lesson.checks import (
     rates,
     ready,
     scores,
+    writing,
 )
 from vae_lesson.checks.judge import CORRECT as CORRECT
 from vae_lesson.checks.judge import NOT_ATTEMPTED as NOT_ATTEMPTED
@@ -52,10 +53,6 @@ two_sample_bound = judge_of(inference.two_sample_bound)
 loose_then_tight = judge_of(inference.loose_then_tight)
 sample_weights = judge_of(inference.sample_weights)
 vae_elbo = judge_of(networks.vae_elbo)
-reparameterize = judge_of(networks.reparameterize)
-log_px_given_z = judge_of(networks.log_px_given_z)
-gaussian_kl = judge_of(networks.gaussian_kl)
-active_units = judge_of(networks.active_units)
 stroke_kernel = judge_of(convolutions.stroke_kernel)
 even_layer = judge_of(convolutions.even_layer)
 enlarge = judge_of(convolutions.enlarge)
@@ -65,6 +62,9 @@ log_mass = judge_of(grey.log_mass)
 equal_price = judge_of(rates.equal_price)
 exactly_k = judge_of(rates.exactly_k)
 repaired_charge = judge_of(rates.repaired_charge)
+train_step = judge_of(writing.train_step)
+honest_score = judge_of(writing.honest_score)
+from_an_empty_file = writing.from_an_empty_file
 find_code = judge_of(latent.find_code)
 enough_samples = judge_of(scores.enough_samples)
 tilted_gaussian = judge_of(scores.tilted_gaussian)

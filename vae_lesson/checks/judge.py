@@ -30,9 +30,10 @@ def judge_of(draw: Callable[[Generator], Case | list[Case]]) -> Callable[..., st
         if rng is None:
             rng = torch.Generator()  # its own: a try must not change later numbers of the notebook
             rng.seed()
-        cases = draw(rng)
-        verdicts = (verdict(attempt, *case) for case in (cases if isinstance(cases, list) else [cases]))
-        return next((answer for answer in verdicts if answer != CORRECT), CORRECT)
+        with torch.random.fork_rng(devices=[]):  # nor may the networks of a case, or the student's function
+            cases = draw(rng)
+            verdicts = (verdict(attempt, *case) for case in (cases if isinstance(cases, list) else [cases]))
+            return next((answer for answer in verdicts if answer != CORRECT), CORRECT)
 
     judge.__name__, judge.__doc__, judge.draw = draw.__name__, draw.__doc__, draw
     return judge
@@ -40,27 +41,34 @@ def judge_of(draw: Callable[[Generator], Case | list[Case]]) -> Callable[..., st
 
 def verdict(attempt: Callable, inputs: tuple, answers: dict[str, object]) -> str:
     """Not attempted yet, correct, or "not yet" with a hint that names the likely slip; never an exception."""
-    if not callable(attempt):
-        return "not yet: give the judge your function itself, without calling it"
-    inputs = [v.to(torch.float32, copy=True) if torch.is_tensor(v) else v for v in inputs]
-    try:
-        with torch.random.fork_rng([]):  # whatever the attempt draws or seeds
-            result = attempt(*inputs)
-    except Exception as error:
-        if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own have a message
-            return NOT_ATTEMPTED
-        message = traceback.format_exception_only(error)[-1]
-        return f"not yet: your function stopped with {' '.join(message.split())}"
-    if result is ... or (result is None and is_stub(attempt)):
-        return NOT_ATTEMPTED
-    if result is None:
-        return "not yet: your function returns nothing: is the last line a `return`?"
+    inputs = tuple(v.to(torch.float32, copy=True) if torch.is_tensor(v) else v for v in inputs)
+    result, reply = tried(attempt, inputs)
+    if reply:
+        return reply
     try:
         value = numbers(result)
     except Exception:  # whatever a student's object raises when it is read
         return f"not yet: expected real numbers (a tensor, an array or a list), got {type(result).__name__}"
     earned = next((name for name, answer in answers.items() if matches(value, answer)), None)
     return CORRECT if earned == CORRECT else f"not yet: {earned or difference(value, answers[CORRECT])}"
+
+
+def tried(attempt: Callable, inputs: tuple) -> tuple[object, str]:
+    """What a student's function returns; and the reply, or "" if it returned something to be judged."""
+    if not callable(attempt):
+        return None, "not yet: give the judge your function itself, without calling it"
+    try:
+        result = attempt(*inputs)
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own have a message
+            return None, NOT_ATTEMPTED
+        message = traceback.format_exception_only(error)[-1]
+        return None, f"not yet: your function stopped with {' '.join(message.split())}"
+    if result is ... or (result is None and is_stub(attempt)):
+        return None, NOT_ATTEMPTED
+    if result is None:
+        return None, "not yet: your function returns nothing: is the last line a `return`?"
+    return result, ""
 
 
 def numbers(answer: object) -> Tensor:

@@ -9,7 +9,7 @@ from vae_lesson.plots.latent import (
     manifold,
     manifold_with_codes,
     plane,
-    posterior_ellipses,
+    plane_and_manifold,
     posterior_maps,
 )
 from vae_lesson.plots.pictures import card, digits, maps, rows_of_digits, tile

@@ -25,10 +25,15 @@ def manifold(images: Tensor, reach: float, title: str) -> Figure:
 
     images: (n * n, 1, 28, 28), row by row as `plane` has them: z2 falls from +reach, z1 rises from -reach.
     """
-    tiles = tile(images, round(len(images) ** 0.5))
-    axis = panel(title, (7, 7), **LATENT_AXES)
-    axis.imshow(numbers(tiles), extent=(-reach, reach, -reach, reach), **GREY)
+    axis = panel(title, (7, 7))
+    _draw_manifold(axis, images, reach)
     return axis.figure
+
+
+def _draw_manifold(axis: Axes, images: Tensor, reach: float) -> None:
+    tiles = tile(images, round(len(images) ** 0.5))
+    axis.imshow(numbers(tiles), extent=(-reach, reach, -reach, reach), **GREY)
+    axis.set(**LATENT_AXES)
 
 
 def manifold_with_codes(tiles: Tensor, reach: float, mu: Tensor, labels: Tensor) -> Figure:
@@ -95,21 +100,24 @@ def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     return move
 
 
-def posterior_ellipses(mu: Tensor, log_var: Tensor, labels: Tensor, title: str) -> Figure:
-    """q(z|x) of many images as ellipses of one standard deviation, named by their digit, over the prior's.
+def plane_and_manifold(
+    mu: Tensor, log_var: Tensor, labels: Tensor, images: Tensor, reach: float, title: str
+) -> Figure:
+    """Left: q(z|x) of many images as ellipses of one standard deviation, as digits.  Right: `manifold`.
 
-    mu, log_var: (N, 2); labels: (N,).  The dashed circles are the prior's one and two standard deviations.
+    mu, log_var: (N, 2); labels: (N,); images, reach: as for `manifold`.
+    The dashed circles are the prior's one and two standard deviations.
     """
     mu, sigma, labels = numbers(mu), np.exp(0.5 * numbers(log_var)), numbers(labels)
-    reach = np.abs(mu).max() + 0.5
-    axis = panel(title, (7, 6.6), aspect="equal", **LATENT_AXES)
-    axis.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    figure, (codes, decoded) = panels(("encoder: q(z|x)", "decoder: p(x|z)"), title, (11, 6))
+    codes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", **LATENT_AXES)
     for radius in (1, 2):
-        axis.add_patch(Ellipse((0, 0), 2 * radius, 2 * radius, fill=False, linestyle="--", color="gray"))
+        codes.add_patch(Ellipse((0, 0), 2 * radius, 2 * radius, fill=False, linestyle="--", color="dimgray"))
     for m, s, label in zip(mu, sigma, labels, strict=True):
-        axis.add_patch(Ellipse(m, *(2 * s), color=COLORS[label], alpha=0.5, linewidth=0))
-        axis.annotate(str(label), m, fontsize=7, ha="center", va="center")
-    return axis.figure
+        codes.add_patch(Ellipse(m, *(2 * s), color=COLORS[label], alpha=0.5, linewidth=0))
+        codes.text(*m, str(label), fontsize=8, ha="center", va="center", clip_on=True)
+    _draw_manifold(decoded, images, reach)
+    return figure
 
 
 def posterior_maps(maps: list, windows: list, mu: Tensor, log_var: Tensor, names: list, title: str) -> Figure:
