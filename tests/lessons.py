@@ -16,7 +16,7 @@ CELLS = {  # by the last three figures of their ids
     "04_intractable_marginal": "004 006 010 015",
     "05_elbo": "004 006 007 009 015 016 018 019 029 030",
     "07_cnn_vae": "004 006 007 008",
-    "08_latent_space": "004 006 010 038",
+    "08_latent_space": "004 006 010 018 038",
 }
 THEORY = tuple(name for name in CELLS if name < "06")
 

@@ -6,6 +6,7 @@ import re
 import lessons
 import numpy as np
 import pytest
+import torch
 from torch.distributions import Bernoulli
 
 GRID = np.linspace(-40, 40, 80_001)  # the judge's own quadrature: numpy, another grid than the lessons'
@@ -83,13 +84,18 @@ def window(names, row, column):
 
 def walk(names, start, end, t):
     mu, labels = names["mu"].double().numpy(), names["labels"].numpy()
-    a, b = mu[start], mu[end]
-    straight = (1 - t) * a + t * b
-    nearest = labels[((mu - straight) ** 2).sum(1).argsort()[:50]]
-    kind = int(np.bincount(nearest).argmax())
-    votes = [int((nearest == kind).sum()), 50, kind]
-    arc = (1 - t) * np.linalg.norm(a) + t * np.linalg.norm(b)  # its length, whatever its direction
-    return [round(100 * t), int(labels[start]), int(labels[end]), np.linalg.norm(straight), *votes, arc]
+    ends = mu[[start, end]]
+    lengths = np.linalg.norm(ends, axis=1)
+    u, v = ends / lengths[:, None]
+    angle, parts = np.arccos(u @ v), np.array([1 - t, t])
+    arc = parts @ lengths * (np.sin(parts * angle) @ np.stack([u, v])) / np.sin(angle)
+    training, kinds = names["train"].images.flatten(1).numpy() / 255, names["train"].labels.numpy()
+    expected = [round(100 * t), int(labels[start]), int(labels[end])]
+    for code in (parts @ ends, arc):
+        picture = names["draw"](torch.tensor(code).float()).numpy().flatten()
+        kind = int(kinds[((training - picture) ** 2).sum(1).argmin()])
+        expected += [np.linalg.norm(code), picture.sum(), kind]
+    return expected
 
 
 SENTENCES = {

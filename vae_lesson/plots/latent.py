@@ -85,6 +85,7 @@ def landing(points: Tensor, name: str, labels: Tensor) -> Callable:
     """
     axis = panel("Where it lands (cross)", (3.6, 3.6), aspect="equal", xlabel=name)
     axis.figure.set(dpi=100, layout_engine="constrained")
+    axis.figure.get_layout_engine().set(h_pad=0.12)  # inches: room above the title
     draw_numerals(axis, points, labels)
     cross_style = {"color": "black", "markersize": 16, "markeredgewidth": 4, "clip_on": False}
     (cross,) = axis.plot([], [], "x", animated=True, **cross_style)

@@ -15,6 +15,7 @@ def maps(
 
     reach: the maps show the latent square [-reach, reach]^2, the lowest z2 in their first row.
     top: where the colours end (default: at the largest value); they begin at 0, or at a value below it.
+    Where values lie above it, the colour bar ends in an arrow.
     each: every map has colours, and a colour bar, of its own.
     """
     pictures = {name: numbers(picture) for name, picture in pictures.items()}
@@ -27,13 +28,15 @@ def maps(
     for axis, picture in zip(axes, pictures.values(), strict=True):
         compared = [picture] if each else pictures.values()
         low = min(0, *(other.min() for other in compared))
-        high = max(other.max() for other in compared) if top is None else top
+        highest = max(other.max() for other in compared)
+        high = highest if top is None else top
+        bar = {"label": unit, "shrink": 0.8, "extend": "max" if highest > high else "neither"}
         drawn = axis.imshow(picture, cmap="cividis", vmin=low, vmax=high, **square)
         axis.set(**labels)
         if each:
-            figure.colorbar(drawn, ax=axis, label=unit, shrink=0.8)
+            figure.colorbar(drawn, ax=axis, **bar)
     if not each:
-        figure.colorbar(drawn, ax=list(axes), label=unit, shrink=0.8)
+        figure.colorbar(drawn, ax=list(axes), **bar)
     return figure
 
 

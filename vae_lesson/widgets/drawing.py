@@ -49,7 +49,8 @@ class DrawADigit(Board):
         self.codes = Codes(model, test)
         compared = self.codes.test.images[:: max(1, len(self.codes.test) // COMPARED)]
         self._known_log_px = self._score(self.codes.prepared(compared))
-        self._move_cross = plots.landing(*self._flat(self.codes.mu), self.codes.labels)
+        points, name = self._flat(self.codes.mu)
+        self._move_cross = plots.landing(points, name, self.codes.labels)
         self.canvas = Canvas(layout={"width": "280px", "max_width": "98%"})
         self.canvas.observe(lambda _: self._draw(), "ink")
         self.map = ipywidgets.Image(format="jpeg", width=360, layout={"max_width": "100%", "height": "auto"})
@@ -67,6 +68,7 @@ class DrawADigit(Board):
         self.children = [
             ipywidgets.HBox(buttons, layout=WRAP),
             ipywidgets.HBox([self.canvas, self.map], layout=WRAP),
+            ipywidgets.HTML(f"The map: codes of test digits, and a cross for the drawing; its axes: {name}"),
             captions(["as MNIST has it", fed, "reconstruction", "nearest digit"], 112),
             *(self.image, self.sentence),
         ]
@@ -123,16 +125,22 @@ class DrawADigit(Board):
         self.z = self.codes.model.encode(x)[0][0].float().cpu()
         self.log_px = self._score(x).item()
         nearest = self.codes.image(int(self.codes.neighbours(self.z)[0]) * self.codes.every)
-        self._land(*self._flat(self.z[None])[0][0].tolist())
+        across, up = self._flat(self.z[None])[0][0].tolist()
+        self._land(across, up)
         drawn, again = grey / 255, self.codes.draw(self.z)
         lost = ((drawn - again).abs() > 0.5).sum(1)  # in each row
+        many = int(lost.sum())
+        where = "1 pixel" if many == 1 else f"{many} pixels"
+        if many:
+            most = "most " * (many > 1)
+            where += f", {most}in row {int(lost.argmax())} (top 0, bottom 27)"
         lower, known = int((self._known_log_px < self.log_px).sum()), len(self._known_log_px)
         self.show(
             side_by_side([drawn, x[0, 0], again, nearest / 255]),
             f"log p(x) = {self.log_px:.1f} nats (importance sampling, K = {SAMPLES}): more probable than "
-            f"{lower} of {known} test digits. {self.codes.vote(self.z)} The drawing: {in_words(drawn)}. "
-            f"The reconstruction: {in_words(again)}. Pixels that differ by more than half: {lost.sum()}; "
-            f"in row {lost.argmax()} (of 0 to 27), which has most: {lost.max()}.",
+            f"{lower} of {known} test digits. On the map its cross is at ({across:+.1f}, {up:+.1f}). "
+            f"{self.codes.vote(self.z)} The drawing: {in_words(drawn)}. "
+            f"The reconstruction: {in_words(again)}. They differ by more than 0.5 in {where}.",
         )
 
     def _land(self, *point: float) -> None:

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import ipywidgets
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vae_lesson.widgets.base import WRAP, Board
@@ -134,6 +135,11 @@ class LatentExplorer(Board):
         if model.likelihood.binary:
             bits = (torch.special.entr(mean) + torch.special.entr(1 - mean)) / math.log(2)
             views.append(bits)
-            text += f" Pixel entropy {bits.sum():.0f} bits in all."
+            high, low = (F.max_pool2d(way * mean[None], 3, 1, 1)[0] for way in (1, -1))
+            edge = (high > 0.5) & (-low < 0.5)  # ink and none are neighbours
+            text += (
+                f" Pixel entropy {bits.sum():.0f} bits in all, {bits[edge].sum() / bits.sum():.0%} of it in "
+            )
+            text += f"the {edge.float().mean():.0%} of the pixels along the edges of strokes."
         text += f" The mean: {in_words(mean)}. {self.codes.vote(self._z)}"
         self.show(side_by_side([*views, self._original]), text)
