@@ -376,6 +376,16 @@ def test_each_slip_is_refused_and_named_even_with_ten_times_the_tolerance(name, 
                 assert judge.judge_of(lambda _: cases)(slip) == f"not yet: {hint}", (seed, choice)  # noqa: B023
 
 
+@pytest.mark.parametrize("draws", [60, pytest.param(2000, marks=pytest.mark.slow)])
+def test_a_report_without_its_mistake_is_possible(draws):
+    for seed in range(draws):
+        for (means, errors), answers in JUDGES["mistake_in_a_report"].draw(rng(seed)):
+            rows = [row for row in range(5) if row != answers["correct"]]
+            noise = torch.hypot(errors[rows][1:], errors[rows][:-1])
+            assert (means[rows].diff() > -noise).all(), seed  # the mean of L_K rises with K
+            assert out_of_bounds(means, errors)[answers["correct"] - 1] > 4
+
+
 def test_any_good_proposal_is_right():
     for seed in range(200):
         for attempt in (laplace, lambda log_joint: moments(log_joint) * torch.tensor([1, 1.2])):

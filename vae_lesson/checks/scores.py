@@ -43,7 +43,8 @@ def mistake_in_a_report(rng: Generator) -> list[Case]:
     cases = []
     for edge, wrong in itertools.product((4, 0), (1, 2, 3)):  # above the exact value, or below the ELBO
         means, errors = uniform(rng, 0.3, 1, 5).cumsum(0) - 100, uniform(rng, 0.02, 0.06, 5)
-        errors[4], noisy = 0, 1 + (wrong + int(torch.randint(2, (), generator=rng))) % 3
+        # The noisy row stands beside its bound, so that without the wrong row the means rise with K.
+        errors[4], noisy = 0, (3 if wrong < 3 else 2) if edge else (1 if wrong > 1 else 2)
         noise = (errors**2 + errors[edge] ** 2).sqrt() * (1 if edge else -1)
         means[wrong], means[noisy] = means[edge] + 8 * noise[wrong], means[edge] + 0.8 * noise[noisy]
         answers = {CORRECT: wrong, "that row is off by less than its standard error": noisy}
