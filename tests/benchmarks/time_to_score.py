@@ -82,7 +82,7 @@ def shortest(level: float) -> tuple[int, list[tuple[float, float]]]:
 def picture(curves: dict):
     """Score over seconds, one line a run; the seconds are logarithmic, lower is better."""
     axis = panel(
-        "With the same minutes the CNN comes further", (7, 4.2),
+        "The CNN comes further", (7, 4.2),
         xlabel="seconds of training", ylabel="-log p(x), nats per image",
     )  # fmt: skip
     for (name, runs), color, marker in zip(curves.items(), ("C2", "C3", "C0", "C1"), "^vos", strict=True):
