@@ -170,6 +170,8 @@ def folder(tmp_path):
     turned.resize((64, 64), 0).save(tmp_path / "z.jpg", exif=exif)
     (tmp_path / "a" / "notes.txt").write_text("no picture", encoding="utf-8")
     (tmp_path / "._4.png").write_bytes(b"nothing")
+    (tmp_path / ".checkpoints").mkdir()
+    (tmp_path / ".checkpoints" / "5.png").write_bytes(b"nothing")
     return tmp_path
 
 

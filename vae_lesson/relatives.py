@@ -34,19 +34,20 @@ def read(name: str, root: str | Path | None = None) -> list[Tensor]:
 
 
 def read_folder(root: Path, side: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Images, labels and names of the labels, for `data.load_folder`.  Hidden files are left out."""
+    """Images, labels and names of the labels, for `data.load_folder`.  What is hidden is left out."""
     from torchvision.datasets.folder import IMG_EXTENSIONS
 
     if not isinstance(side, int) or side < 1:
         raise ValueError(f"side must be a whole number of pixels, 1 or more; got {side!r}")
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root.absolute()}: name the one with your pictures")
-    files = [path for path in sorted(root.rglob("[!.]*")) if path.suffix.lower() in IMG_EXTENSIONS]
-    if not files:
+    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
+    names = [name for name in names if name.lower().endswith(IMG_EXTENSIONS) and "/." not in f"/{name}"]
+    if not names:
         raise ValueError(f"{root} holds no picture: put some there ({', '.join(IMG_EXTENSIONS)})")
-    folders = ["".join(path.relative_to(root).parts[:-1][:1]) for path in files]  # "" for none
+    folders = [name.rpartition("/")[0].partition("/")[0] for name in names]  # "" for none
     classes = sorted(set(folders))
-    images = torch.stack([_read_picture(path, side) for path in files])
+    images = torch.stack([_read_picture(root / name, side) for name in names])
     return images, torch.tensor([classes.index(name) for name in folders]), tuple(classes)
 
 

@@ -137,9 +137,8 @@ class LatentExplorer(Board):
             views.append(bits)
             high, low = (F.max_pool2d(way * mean[None], 3, 1, 1)[0] for way in (1, -1))
             edge = (high > 0.5) & (-low < 0.5)  # ink and none are neighbours
-            text += (
-                f" Pixel entropy {bits.sum():.0f} bits in all, {bits[edge].sum() / bits.sum():.0%} of it in "
-            )
-            text += f"the {edge.float().mean():.0%} of the pixels along the edges of strokes."
+            share = bits[edge].sum() / bits.sum().clamp(min=1e-9)  # of a sure model there are no bits
+            text += f" Pixel entropy {bits.sum():.0f} bits in all, {share:.0%} of it in the "
+            text += f"{edge.float().mean():.0%} of the pixels along the edges of strokes."
         text += f" The mean: {in_words(mean)}. {self.codes.vote(self._z)}"
         self.show(side_by_side([*views, self._original]), text)
